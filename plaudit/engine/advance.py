@@ -1,0 +1,20 @@
+"""What time alone has done since the user was last touched."""
+
+from msgspec.structs import replace
+
+from plaudit.engine.timezones import local_day
+from plaudit.engine.user import Period, Streak, User
+
+
+def advance(user: User, now_ms: int) -> User:
+    """The user at `now_ms`: days that have ended are closed, a streak that missed one is lost.
+
+    A day never goes backwards, so a user who moves west keeps the day that has already begun.
+    """
+    today = local_day(now_ms, user.profile.tz)
+    if today <= user.period.day:
+        return user
+    advanced = replace(user, period=Period(today))
+    if user.streak.length and today - user.streak.last_day > 1:
+        advanced.streak = Streak()
+    return advanced
