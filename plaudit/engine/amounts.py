@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from plaudit.engine.errors import Invalid
 
 PLACES = 9
-UNIT = 10**PLACES
+UNIT: int = 10**PLACES
 """One, as an amount."""
 VALUE_MAX = 10**12 * UNIT
 """The greatest |value| of one event."""

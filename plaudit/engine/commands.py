@@ -13,13 +13,13 @@ SINGLE_TENANT = ""
 class UserFields(Struct, frozen=True):
     """The profile fields that a request passes. UNSET: not passed, keep. None: clear."""
 
-    email: str | None | UnsetType = UNSET
-    name: str | None | UnsetType = UNSET
-    tz: str | None | UnsetType = UNSET
-    sign_up_date: str | None | UnsetType = UNSET
-    device_tokens: tuple[str, ...] | None | UnsetType = UNSET
-    subscribe_to_emails: bool | None | UnsetType = UNSET
-    attributes: dict[str, str] | None | UnsetType = UNSET
+    email: str | UnsetType | None = UNSET
+    name: str | UnsetType | None = UNSET
+    tz: str | UnsetType | None = UNSET
+    sign_up_date: str | UnsetType | None = UNSET
+    device_tokens: tuple[str, ...] | UnsetType | None = UNSET
+    subscribe_to_emails: bool | UnsetType | None = UNSET
+    attributes: dict[str, str] | UnsetType | None = UNSET
 
 
 class RecordEvent(Struct, frozen=True, array_like=True, tag="event"):

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from plaudit.engine.commands import UserFields
@@ -50,8 +50,8 @@ def _update(profile: Profile, fields: UserFields, catalog: CompiledCatalog, now_
     )
 
 
-def _keep(value: str | None | object, old: str | None) -> str | None:
-    return old if value is UNSET else value  # type: ignore[return-value]
+def _keep(value: str | UnsetType | None, old: str | None) -> str | None:
+    return old if isinstance(value, UnsetType) else value
 
 
 def _subscription(profile: Profile, fields: UserFields) -> tuple[str | None, bool]:

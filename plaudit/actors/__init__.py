@@ -1,0 +1,1 @@
+"""Who owns what: user shards, the catalog, and the way of a command to its user."""

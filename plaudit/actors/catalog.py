@@ -1,0 +1,49 @@
+"""The actor that owns the configuration: the only writer of catalog.sqlite.
+
+It lives in the server's process, beside the lock of the data directory: it is asked a few times a day, and a process of
+its own would cost 50 MB.
+"""
+
+from pathlib import Path
+
+from plaudit.actors.clock import Clock
+from plaudit.engine.catalog import Catalog
+from plaudit.engine.document import Document
+from plaudit.engine.revision import revise
+from plaudit.storage.catalog_store import AdminKey, CatalogStore
+
+
+class CatalogActor:
+    """The catalog in force, and the admin keys. A version is in force once it is committed here."""
+
+    def __init__(self, store: CatalogStore, clock: Clock, catalog: Catalog) -> None:
+        self._store = store
+        self._clock = clock
+        self.catalog = catalog
+
+    @classmethod
+    async def open(cls, data: Path, clock: Clock) -> "CatalogActor":
+        """Take up the newest version. Raises StorageError."""
+        store = await CatalogStore.open(data)
+        return cls(store, clock, await store.load())
+
+    async def apply(self, document: Document) -> Catalog:
+        """Make a document without problems the catalog; a new version only if it changes something. One fsync."""
+        now_ms = self._clock()
+        revised = revise(self.catalog, document, now_ms)
+        if revised is not self.catalog:
+            await self._store.save(revised, now_ms)
+            self.catalog = revised
+        return self.catalog
+
+    async def load_keys(self) -> list[AdminKey]:
+        """All admin keys."""
+        return await self._store.load_keys()
+
+    async def save_key(self, key: AdminKey, source: str) -> None:
+        """Add an admin key; see `CatalogStore.save_key`."""
+        await self._store.save_key(key, source, self._clock())
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._store.close()

@@ -1,0 +1,58 @@
+"""The replies of each gateway's last batches, so that a batch sent again is answered and never applied again."""
+
+import msgspec
+
+from plaudit.actors.messages import Reply
+from plaudit.actors.shard_client import WINDOW
+
+GATEWAYS_MAX = 256
+"""Gateways that are remembered: running ones, with much to spare."""
+
+_Batches = dict[int, dict[int, Reply]]
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Batches)
+
+
+class Dedupe:
+    """Replies by gateway, number of the batch and position in it. Bounded: WINDOW batches of GATEWAYS_MAX gateways.
+
+    A gateway that sends batch n has the replies to n - WINDOW, so they are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._gateways: dict[int, _Batches] = {}
+        self._changed: set[int] = set()
+
+    def find(self, gateway: int, number: int) -> dict[int, Reply]:
+        """The replies by position that this batch has had; empty if it is new."""
+        return self._gateways.get(gateway, {}).get(number, {})
+
+    def remember(self, gateway: int, number: int, replies: dict[int, Reply]) -> None:
+        """Keep the replies to (a part of) a batch whose effects are durable."""
+        batches = self._gateways.pop(gateway, {})
+        known = batches.get(number)
+        batches[number] = known | replies if known else replies
+        for old in [n for n in batches if n <= number - WINDOW]:
+            del batches[old]
+        self._gateways[gateway] = batches  # last in order: most recently used
+        self._changed.add(gateway)
+        if len(self._gateways) > GATEWAYS_MAX:
+            self._forget(next(iter(self._gateways)))
+
+    def gateways(self) -> list[int]:
+        """The gateways that are remembered."""
+        return list(self._gateways)
+
+    def take_changed(self) -> list[tuple[int, bytes]]:
+        """The gateways that have changed since the last call, encoded for storage."""
+        changed = [(gateway, _encoder.encode(self._gateways[gateway])) for gateway in self._changed]
+        self._changed.clear()
+        return changed
+
+    def restore(self, gateways: dict[int, bytes]) -> None:
+        """Take up what `take_changed` gave. Raises msgspec.DecodeError."""
+        self._gateways |= {gateway: _decoder.decode(batches) for gateway, batches in gateways.items()}
+
+    def _forget(self, gateway: int) -> None:
+        del self._gateways[gateway]
+        self._changed.discard(gateway)

@@ -1,0 +1,151 @@
+"""Shard actors as Ray actors: processes that Ray starts, restarts and stops.
+
+Ray is the control plane: `open` and `close` go through it, events go through the shards' own sockets. Everything that
+depends on Ray's version is in this module.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from plaudit.actors.runtime import HostLost, InlineHost
+from plaudit.actors.user_shard import Opened, ShardSettings
+from plaudit.engine.catalog import Catalog
+from plaudit.storage.files import write_durably
+
+TOKEN_NAME = "ray.token"  # noqa: S105  # a file's name
+OBJECT_STORE_BYTES = 80 * 2**20
+"""Close to the least that Ray accepts. Nothing of ours goes through it."""
+SWITCH_INTERVAL_S = 0.0005
+"""How long the loop's thread may keep the GIL from a commit that has come back from its fsync."""
+GC_THRESHOLDS = (50_000, 20, 50)
+FAILED_EXIT_CODE = 70
+
+LOG = logging.getLogger(__name__)
+
+
+class ShardProcess:
+    """What runs in a shard's process: the shard on a uvloop loop in a thread, Ray's own calls beside it."""
+
+    def __init__(self, settings: ShardSettings) -> None:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.set_threshold(*GC_THRESHOLDS)
+        self._host = InlineHost(settings, _exit)
+        self._loop = uvloop.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="shard", daemon=True).start()
+
+    def open(self, catalog: Catalog) -> Opened:
+        """See `ShardHost`."""
+        opened = asyncio.run_coroutine_threadsafe(self._host.open(catalog), self._loop).result()
+        gc.collect()
+        gc.freeze()
+        return opened
+
+    def close(self) -> None:
+        """See `ShardHost`."""
+        asyncio.run_coroutine_threadsafe(self._host.close(), self._loop).result()
+
+
+def _exit(reason: str) -> None:
+    """End the process at once: the next one recovers."""
+    sys.stderr.write(f"{reason}\n")
+    sys.stderr.flush()
+    os._exit(FAILED_EXIT_CODE)
+
+
+class RayHost:
+    """A shard in a Ray actor. Ray restarts its process whenever it dies; `open` has to be called again then."""
+
+    def __init__(self, actor: Any) -> None:  # Ray's handles have no static type
+        self._actor = actor
+
+    async def open(self, catalog: Catalog) -> Opened:
+        """See `ShardHost`."""
+        opened: Opened = await self._ask(self._actor.open, catalog)
+        return opened
+
+    async def close(self) -> None:
+        """See `ShardHost`."""
+        await self._ask(self._actor.close)
+
+    async def _ask(self, method: Any, *arguments: Catalog) -> Any:
+        import ray  # noqa: PLC0415  # a second of imports that the inline runtime does without
+
+        try:
+            return await method.remote(*arguments)
+        except ray.exceptions.RayActorError as error:
+            raise HostLost(str(error)) from error
+
+
+class RayRuntime:
+    """Local Ray, started with the smallest footprint that works, or an existing cluster.
+
+    Shards are pinned to this node: their directories are here.
+    """
+
+    def __init__(self, data: Path, scratch: Path, address: str | None) -> None:
+        self._data = data
+        self._scratch = scratch
+        self._address = address
+
+    async def start(self) -> None:
+        """See `Runtime`. Local Ray takes some four seconds, all of them in this call."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if self._address is None:
+            os.environ["RAY_AUTH_MODE"] = "token"
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(self._token())
+        import ray  # noqa: PLC0415  # reads the environment above
+
+        ray._private.worker.print_to_stdstream = _log_ray_message  # type: ignore[assignment]
+        if self._address is not None:
+            ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
+            return
+        ray.init(
+            num_cpus=1,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=str(self._scratch / "ray"),
+        )
+
+    async def host(self, settings: ShardSettings) -> RayHost:
+        """See `Runtime`."""
+        import ray  # noqa: PLC0415
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
+
+        node = ray.get_runtime_context().get_node_id()
+        # Ray names a process after its class
+        actor_class: Any = ray.remote(type("UserShard", (ShardProcess,), {}))
+        actor = actor_class.options(
+            num_cpus=0,
+            max_restarts=-1,
+            max_task_retries=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+        ).remote(settings)
+        return RayHost(actor)
+
+    async def stop(self) -> None:
+        """See `Runtime`."""
+        import ray  # noqa: PLC0415
+
+        await asyncio.to_thread(ray.shutdown)
+
+    def _token(self) -> Path:
+        """The file with this data directory's own token; made on first use, readable by its owner only."""
+        path = self._data / TOKEN_NAME
+        if not path.exists():
+            write_durably(path, secrets.token_hex(32).encode())
+        return path
+
+
+def _log_ray_message(message: dict[str, Any], ignore_prefix: bool = True) -> None:
+    LOG.info("Ray: %s", "".join(message.get("lines", ())))

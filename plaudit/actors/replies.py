@@ -1,0 +1,224 @@
+"""From what a command did to the bytes of its response."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from functools import lru_cache
+
+import msgspec
+from msgspec import Raw
+
+from plaudit.actors.messages import Reply
+from plaudit.actors.wire import (
+    AchievementBase,
+    AwardResponse,
+    ErrorResponse,
+    EventPoints,
+    EventResponse,
+    EventStreak,
+    MetricResponse,
+    TriggerResponse,
+    UserResponse,
+)
+from plaudit.engine.amounts import format_amount
+from plaudit.engine.catalog import Achievement, Catalog, PointsTrigger
+from plaudit.engine.commands import RecordEvent
+from plaudit.engine.compiled import CompiledCatalog, CompiledMetric, metric_value_amount
+from plaudit.engine.errors import NotFound, Rejected
+from plaudit.engine.ids import format_id
+from plaudit.engine.outcome import Award, Outcome
+from plaudit.engine.streaks import view_streak
+from plaudit.engine.user import User
+
+_encoder = msgspec.json.Encoder()
+
+INTERNAL_ERROR = Reply(500, b'{"error":"internal error; the request changed nothing"}')
+
+
+def reject(error: Rejected) -> Reply:
+    """The response to a command that the rules refused."""
+    return Reply(404 if isinstance(error, NotFound) else 422, _encoder.encode(ErrorResponse(str(error))))
+
+
+class Renderer:
+    """Renders responses under one version of the catalog; what depends on the catalog alone is encoded once."""
+
+    def __init__(self, catalog: CompiledCatalog) -> None:
+        self._metric_keys = {metric.key: metric for metric in catalog.catalog.metrics}
+        self._achievements = {a.number: self._achievement_fragment(a) for a in catalog.catalog.achievements}
+        self._triggers = _trigger_fragments(catalog.catalog)
+        self._compiled = catalog
+
+    def event(self, event: RecordEvent, outcome: Outcome, at_ms: int) -> Reply:
+        """201: what the event did."""
+        response = EventResponse(
+            event_id=format_id(event.event_id),
+            metric_id=outcome.metric.definition.id,
+            total=_amount(outcome.total),
+            achievements=[self._achieved(achievement, at_ms) for achievement in outcome.completed],
+            current_streak=_streak(outcome.user, outcome.streak_extended),
+            points=self._points(outcome.awards, at_ms) if outcome.awards else {},
+            leaderboards={},
+            idempotency_key=msgspec.UNSET if event.idempotency_key is None else event.idempotency_key,
+            idempotent_replayed=msgspec.UNSET if event.idempotency_key is None else False,
+        )
+        return Reply(201, _encoder.encode(response))
+
+    def replayed(self, event: RecordEvent, metric: CompiledMetric, user: User, event_id: bytes) -> Reply:
+        """202: the key has been used before, by the event `event_id`; how things stand now (Q-19)."""
+        response = EventResponse(
+            event_id=format_id(event_id),
+            metric_id=metric.definition.id,
+            total=_amount(user.totals.get(metric.definition.number, 0)),
+            achievements=[],
+            current_streak=_streak(user, extended=False),
+            points={},
+            leaderboards={},
+            idempotency_key=event.idempotency_key or "",
+            idempotent_replayed=True,
+        )
+        return Reply(202, _encoder.encode(response))
+
+    def user(self, user_id: str, user: User) -> Reply:
+        """200: the profile."""
+        profile = user.profile
+        response = UserResponse(
+            id=user_id,
+            email=profile.email,
+            name=profile.name,
+            tz=profile.tz,
+            sign_up_date=None if profile.sign_up_day is None else format_day(profile.sign_up_day),
+            device_tokens=profile.device_tokens,
+            subscribe_to_emails=profile.subscribes_to_emails,
+            attributes=profile.attributes,
+            control=profile.control,
+            created=format_instant(profile.created_ms),
+            updated=format_instant(profile.updated_ms),
+        )
+        return Reply(200, _encoder.encode(response))
+
+    def metrics(self, user: User) -> Reply:
+        """200: all live metrics with their achievements; locked ones only if the user has them (Q-66)."""
+        return Reply(200, _encoder.encode([self._metric(m, user) for m in self._compiled.metrics.values()]))
+
+    def _metric(self, metric: CompiledMetric, user: User) -> MetricResponse:
+        definition = metric.definition
+        return MetricResponse(
+            id=definition.id,
+            key=definition.key,
+            name=definition.name,
+            status="active",
+            current=_amount(user.totals.get(definition.number, 0)),
+            achievements=[
+                self._achieved(achievement, user.completions.get(achievement.number))
+                for achievement in metric.shown
+                if achievement.status == "active" or achievement.number in user.completions
+            ],
+        )
+
+    def _achieved(self, achievement: Achievement, at_ms: int | None) -> Raw:
+        at = "null" if at_ms is None else f'"{format_instant(at_ms)}"'
+        return Raw(b'%b,"achievedAt":%b}' % (self._achievements[achievement.number], at.encode()))
+
+    def _achievement_fragment(self, achievement: Achievement) -> bytes:
+        """The achievement's object without its closing brace."""
+        metric = self._metric_keys[achievement.metric]
+        base = AchievementBase(
+            id=achievement.id,
+            key=achievement.key,
+            name=achievement.name,
+            trigger=achievement.trigger,
+            description=achievement.description,
+            badge_url=achievement.badge_url,
+            user_attributes=(),
+            metric_id=metric.id,
+            metric_value=_amount(metric_value_amount(achievement)),
+            metric_name=metric.name,
+            event_attributes=(),
+        )
+        return _encoder.encode(base)[:-1]
+
+    def _points(self, awards: Iterable[Award], at_ms: int) -> dict[str, EventPoints]:
+        by_system: dict[str, list[Award]] = {}
+        for award in awards:
+            by_system.setdefault(award.system.key, []).append(award)
+        return {key: self._event_points(group, at_ms) for key, group in by_system.items()}
+
+    def _event_points(self, awards: list[Award], at_ms: int) -> EventPoints:
+        system = awards[0].system
+        return EventPoints(
+            id=system.id,
+            key=system.key,
+            name=system.name,
+            description=system.description,
+            badge_url=system.badge_url,
+            max_points=system.max_points,
+            total=awards[-1].total,
+            added=sum(award.awarded for award in awards),
+            awards=[
+                AwardResponse(
+                    id=format_id(award.id),
+                    awarded=award.awarded,
+                    date=format_instant(at_ms),
+                    total=award.total,
+                    trigger=self._triggers[system.number, award.trigger.number],
+                )
+                for award in reversed(awards)
+            ],
+        )
+
+
+def _trigger_fragments(catalog: Catalog) -> dict[tuple[int, int], Raw]:
+    """Every trigger's object, by the numbers of system and trigger."""
+    metrics = {metric.key: metric for metric in catalog.metrics}
+
+    def fragment(trigger: PointsTrigger) -> Raw:
+        response = TriggerResponse(
+            id=trigger.id,
+            type=trigger.type,
+            points=trigger.points,
+            status="archived" if trigger.archived else trigger.status,
+            user_attributes=(),
+            event_attributes=(),
+            created=format_instant(trigger.created_ms),
+            updated=format_instant(trigger.updated_ms),
+            metric_id=metrics[trigger.metric].id,
+            metric_name=metrics[trigger.metric].name,
+            metric_threshold=trigger.metric_threshold,
+        )
+        return Raw(_encoder.encode(response))
+
+    return {
+        (system.number, trigger.number): fragment(trigger)
+        for system in catalog.points_systems
+        for trigger in system.triggers
+    }
+
+
+def _streak(user: User, extended: bool) -> EventStreak:
+    view = view_streak(user)
+    return EventStreak(
+        length=view.length,
+        frequency="daily",
+        started=None if view.started_day is None else format_day(view.started_day),
+        period_start=format_day(view.period_start_day),
+        period_end=format_day(view.period_end_day),
+        expires=None if view.expires_day is None else format_day(view.expires_day),
+        extended=extended,
+    )
+
+
+def _amount(amount: int) -> Raw:
+    return Raw(format_amount(amount).encode())
+
+
+@lru_cache(maxsize=4096)
+def format_day(day: int) -> str:
+    """An ordinal as `YYYY-MM-DD`."""
+    return date.fromordinal(day).isoformat()
+
+
+@lru_cache(maxsize=4096)
+def format_instant(at_ms: int) -> str:
+    """Unix milliseconds as `YYYY-MM-DDTHH:mm:ss.sssZ`."""
+    seconds, ms = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"

@@ -1,0 +1,116 @@
+"""Keeps every shard open: whoever dies is opened again as soon as its host answers."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from plaudit.actors.runtime import HostLost, ShardHost
+from plaudit.actors.transport import Connection, connect
+from plaudit.actors.user_shard import Opened, ShardSettings
+from plaudit.engine.catalog import Catalog
+from plaudit.storage.errors import StorageError
+
+LOST_RETRY_S = 0.05
+STORAGE_RETRY_S = 2.0
+HOST_LOST_MAX_S = 60.0
+
+LOG = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Opens shards and watches them by a connection of its own.
+
+    `give_up` is called, once, if a shard's host does not come back within a minute: then its runtime is gone.
+    """
+
+    def __init__(
+        self,
+        hosts: list[tuple[ShardSettings, ShardHost]],
+        catalog: Callable[[], Catalog],
+        give_up: Callable[[str], None],
+    ) -> None:
+        self._hosts = hosts
+        self._catalog = catalog
+        self._give_up = give_up
+        self._open: dict[int, Opened] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def opened(self) -> list[Opened]:
+        """The shards that are open, as far as is known."""
+        return list(self._open.values())
+
+    @property
+    def all_open(self) -> bool:
+        """True if every shard is open."""
+        return len(self._open) == len(self._hosts)
+
+    async def start(self, on_open: Callable[[Opened], None]) -> None:
+        """Open all shards at the same time, and watch them from then on. Raises an ExceptionGroup of StorageError."""
+        async with asyncio.TaskGroup() as group:
+            for settings, host in self._hosts:
+                group.create_task(self._open_first(settings, host, on_open))
+        self._tasks = [asyncio.create_task(self._watch(settings, host)) for settings, host in self._hosts]
+
+    async def stop(self) -> None:
+        """Stop watching, and close all shards cleanly."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        closings = await asyncio.gather(*(host.close() for _, host in self._hosts), return_exceptions=True)
+        for closing in closings:
+            if isinstance(closing, BaseException):
+                LOG.error("a shard could not be closed and will recover from its log: %s", closing)
+
+    async def _open_first(self, settings: ShardSettings, host: ShardHost, on_open: Callable[[Opened], None]) -> None:
+        opened = await self._ask_open(host)
+        self._open[settings.index] = opened
+        on_open(opened)
+
+    async def _ask_open(self, host: ShardHost) -> Opened:
+        deadline = asyncio.get_running_loop().time() + HOST_LOST_MAX_S
+        while True:
+            try:
+                return await host.open(self._catalog())
+            except HostLost as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    self._give_up(str(error))
+                    raise
+                await asyncio.sleep(LOST_RETRY_S)
+
+    async def _watch(self, settings: ShardSettings, host: ShardHost) -> None:
+        while True:
+            watch = _Watch()
+            try:
+                await connect(settings.address, watch.accept)
+                await watch.closed.wait()
+            except OSError:
+                await asyncio.sleep(LOST_RETRY_S)
+            self._open.pop(settings.index, None)
+            LOG.warning("shard %d was lost; opening it again", settings.index)
+            self._open[settings.index] = opened = await self._reopen(settings, host)
+            LOG.warning("shard %d is open again, with %d commands replayed", settings.index, opened.replayed)
+
+    async def _reopen(self, settings: ShardSettings, host: ShardHost) -> Opened:
+        while True:
+            try:
+                return await self._ask_open(host)
+            except StorageError as error:
+                LOG.error("shard %d cannot open: %s", settings.index, error)  # noqa: TRY400  # it says it all
+                await asyncio.sleep(STORAGE_RETRY_S)
+
+
+class _Watch:
+    """A connection that says nothing and notices its end (`Receiver`)."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    def accept(self, connection: Connection) -> "_Watch":
+        return self
+
+    def frame_received(self, payload: bytes) -> None:
+        raise ValueError(f"a frame of {len(payload)} bytes for nobody")
+
+    def connection_closed(self) -> None:
+        self.closed.set()

@@ -1,0 +1,250 @@
+"""The actor that hosts users: the only writer of their state."""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from msgspec import DecodeError, Struct
+
+from plaudit.actors.checkpoint import Checkpointer
+from plaudit.actors.clock import Clock, Stamp
+from plaudit.actors.committer import Committer
+from plaudit.actors.dedupe import Dedupe
+from plaudit.actors.executor import Executor, Work
+from plaudit.actors.messages import PROTOCOL, Hello, Welcome, decode_to_shard, encode
+from plaudit.actors.residents import Residents
+from plaudit.actors.transport import Connection, listen
+from plaudit.engine.catalog import Catalog
+from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.rules import RULES_VERSION
+from plaudit.storage.directory import check_shard_directory
+from plaudit.storage.errors import Corrupt, InUse, OtherRules
+from plaudit.storage.files import DirectoryLock
+from plaudit.storage.log import Log
+from plaudit.storage.records import CatalogChange, Record, decode_body
+from plaudit.storage.sqlite import Synchronous
+from plaudit.storage.state import StateStore
+
+Durability = Literal["commit", "process"]
+LOCK_RETRY_S = 0.05
+LOCK_WAIT_S = 15.0
+"""How long to wait for a predecessor that is still dying: its helpers outlive a killed server by seconds."""
+
+
+class ShardSettings(Struct, frozen=True):
+    """Which shard an actor is, and where."""
+
+    index: int
+    directory: str
+    data_id: str
+    address: str
+    """The path of the socket that it serves."""
+    durability: Durability = "commit"
+    """`commit`: an answered event survives a power cut. `process`: it survives the process, however that ends."""
+
+
+class Opened(Struct, frozen=True):
+    """What opening a shard found."""
+
+    index: int
+    process: int
+    """The id of the process that it is open in."""
+    replayed: int
+    """Commands that were in the log only."""
+
+
+class UserShard:
+    """Hosts the users of one shard. `open` recovers and begins to serve; `close` leaves an empty log.
+
+    `fail` is called, once and last, when the shard can no longer know what is durable: it must not go on, and only a
+    new one that recovers may take its place.
+    """
+
+    def __init__(self, settings: ShardSettings, clock: Clock, fail: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._stamp = Stamp(clock)
+        self._report = fail
+        self._directory = Path(settings.directory)
+        self._lock = DirectoryLock(self._directory)
+        self._residents = Residents()
+        self._dedupe = Dedupe()
+        self._connections: set[Connection] = set()
+        self._opened: Opened | None = None
+        self._has_failed = False
+        self._state: StateStore
+        self._log: Log
+        self._executor: Executor
+        self._committer: Committer
+        self._checkpointer: Checkpointer
+        self._server: asyncio.AbstractServer
+
+    async def open(self, catalog: Catalog) -> Opened:
+        """Recover, adopt the catalog, and serve. A shard that is open already says the same again.
+
+        Raises StorageError if the directory cannot be trusted; then nothing is held, and nothing has been changed but
+        the epoch.
+        """
+        if self._opened is None:
+            async with contextlib.AsyncExitStack() as stack:
+                replayed = await self._recover(stack)
+                await self._adopt(catalog)
+                self._server = await listen(self._settings.address, self._accept)
+                stack.pop_all()
+            self._opened = Opened(self._settings.index, os.getpid(), replayed)
+        return self._opened
+
+    async def close(self) -> None:
+        """Answer what has arrived, save everything, leave an empty log, and let go of the directory."""
+        if self._opened is None or self._has_failed:
+            return
+        self._server.close()
+        await self._executor.close()
+        await self._committer.close()
+        await self._checkpointer.close()
+        await self._log.close(through=self._state.checkpoint.applied)
+        await self._state.close()
+        for connection in list(self._connections):
+            connection.close()
+        self._lock.release()
+        self._opened = None
+
+    def fail(self, error: BaseException) -> None:
+        """Stop at once: no reply leaves any more, and nothing more is taken. The host is told why."""
+        if not self._has_failed:
+            self._stop()
+            self._report(f"shard {self._settings.index} stops and will recover: {type(error).__name__}: {error}")
+
+    async def abandon(self) -> None:
+        """Drop everything, as a killed process would, for a host that is not a process of its own."""
+        self._stop()
+        with contextlib.suppress(sqlite3.Error):
+            await self._log.close()
+        with contextlib.suppress(sqlite3.Error):
+            await self._state.close()
+        self._lock.release()
+
+    def _stop(self) -> None:
+        self._has_failed = True
+        self._server.close()
+        for connection in list(self._connections):
+            connection.abort()
+        for part in (self._executor, self._committer, self._checkpointer):
+            part.cancel()
+
+    async def _recover(self, stack: contextlib.AsyncExitStack) -> int:
+        """Take the directory over, and bring the users to where the log ends. Returns how many commands it replayed."""
+        check_shard_directory(self._directory, self._settings.data_id, self._settings.index)
+        await self._take_lock()
+        stack.callback(self._lock.release)
+        self._state = state = await StateStore.open(self._directory)
+        stack.push_async_callback(state.close)
+        applied = state.checkpoint.applied
+        synchronous: Synchronous = "FULL" if self._settings.durability == "commit" else "NORMAL"
+        self._log, tail = await Log.open(self._directory, state.epoch, applied, synchronous)
+        stack.push_async_callback(self._log.close)
+        self._stamp.raise_to(state.checkpoint.at_ms)
+        self._residents.start_ids(*await state.next_ids())
+        self._dedupe.restore(await state.load_gateways())
+        self._executor = Executor(self._residents, self._dedupe, state, self._stamp, self.fail)
+        catalog = await state.load_catalog() or Catalog()
+        self._executor.adopt(compile_catalog(catalog))
+        for record in tail:
+            catalog = await self._replay(record, catalog)
+        last = tail[-1].last if tail else applied
+        self._committer = Committer(self._log, state.epoch, last, catalog, self.fail)
+        stack.callback(self._committer.cancel)
+        self._checkpointer = Checkpointer(
+            self._residents, self._dedupe, self._committer, self._log, state, self._stamp, self.fail
+        )
+        stack.callback(self._checkpointer.cancel)
+        self._executor.start(self._committer)
+        stack.callback(self._executor.cancel)
+        return last - applied
+
+    async def _take_lock(self) -> None:
+        deadline = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                return self._lock.acquire()
+            except InUse:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(LOCK_RETRY_S)
+
+    async def _replay(self, record: Record, catalog: Catalog) -> Catalog:
+        """Apply a record again; returns the catalog that is in force after it."""
+        place = f"{self._directory}: log record {record.first}"
+        if record.rules != RULES_VERSION:
+            raise OtherRules(
+                f"{place} was written under rules {record.rules}, and this version of Plaudit has {RULES_VERSION}: "
+                "start the version that wrote it once, stop it cleanly, and start this one again"
+            )
+        body = decode_body(record)
+        if isinstance(body, CatalogChange):
+            self._stamp.raise_to(body.at_ms)
+            self._executor.adopt(compile_catalog(body.catalog))
+            return body.catalog
+        number = record.first
+        for entry in body.entries:
+            self._stamp.raise_to(entry.at_ms)
+            start = 4 * (number - record.first)
+            digests = record.digests[start : start + 4 * len(entry.commands)]
+            wrong = await self._executor.replay(entry, number, digests)
+            if wrong is not None:
+                raise Corrupt(f"{place}: replaying command {wrong} gives another state than the one that was logged")
+            number += len(entry.commands)
+        return catalog
+
+    async def _adopt(self, catalog: Catalog) -> None:
+        """Log the catalog, unless it is the one in force, and apply what follows under it."""
+        if catalog != self._committer.catalog:
+            number = self._committer.next_number()
+            self._committer.add_catalog(CatalogChange(self._stamp.now_ms(), catalog))
+            await self._committer.wait(number)
+            self._executor.adopt(compile_catalog(catalog))
+
+    def _accept(self, connection: Connection) -> "_GatewayLink":
+        self._connections.add(connection)
+        return _GatewayLink(self._settings.index, connection, self._executor.submit, self._connections.discard)
+
+
+class _GatewayLink:
+    """A gateway's connection, seen from the shard (`Receiver`)."""
+
+    def __init__(
+        self,
+        index: int,
+        connection: Connection,
+        submit: Callable[[Work], None],
+        forget: Callable[[Connection], None],
+    ) -> None:
+        self._index = index
+        self._connection = connection
+        self._submit = submit
+        self._forget = forget
+        self._gateway: int | None = None
+
+    def frame_received(self, payload: bytes) -> None:
+        """Take a message: Hello first, then batches."""
+        try:
+            message = decode_to_shard(payload)
+        except DecodeError as error:
+            raise ValueError(str(error)) from error
+        if isinstance(message, Hello):
+            if message.protocol != PROTOCOL:
+                raise ValueError(f"protocol {message.protocol}; this shard speaks {PROTOCOL}")
+            self._gateway = message.gateway
+            self._connection.send(encode(Welcome(PROTOCOL, self._index)))
+        elif self._gateway is None or not message.commands or len(message.commands) != len(message.positions):
+            raise ValueError("a batch before Hello, or one that is not whole")
+        else:
+            self._submit(Work(self._gateway, message, self._connection.send))
+
+    def connection_closed(self) -> None:
+        """Forget the connection: replies to it are dropped, and found again when the batch is sent again."""
+        self._forget(self._connection)

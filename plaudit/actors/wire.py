@@ -1,0 +1,124 @@
+"""The wire's response objects: camelCase JSON, field for field what the official SDKs parse.
+
+UNSET fields are left out, None is written as null. `Raw` is JSON that is already encoded.
+"""
+
+from typing import Literal
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+
+class UserResponse(Struct, frozen=True, rename="camel"):
+    """`User`."""
+
+    id: str
+    email: str | None
+    name: str | None
+    tz: str | None
+    sign_up_date: str | None
+    device_tokens: tuple[str, ...] | None
+    subscribe_to_emails: bool
+    attributes: dict[str, str]
+    control: bool
+    created: str
+    updated: str
+
+
+class AchievementBase(Struct, frozen=True, rename="camel"):
+    """`Achievement` with a metric trigger."""
+
+    id: str
+    key: str
+    name: str
+    trigger: Literal["metric"]
+    description: str | None
+    badge_url: str | None
+    user_attributes: tuple[()]
+    metric_id: str
+    metric_value: Raw
+    metric_name: str
+    event_attributes: tuple[()]
+
+
+class MetricResponse(Struct, frozen=True, rename="camel"):
+    """`MetricResponse`; old SDKs need `status`."""
+
+    id: str
+    key: str
+    name: str
+    status: Literal["active"]
+    current: Raw
+    achievements: list[Raw]
+
+
+class EventStreak(Struct, frozen=True, rename="camel"):
+    """`EventStreak`. Dates are null where there is no streak."""
+
+    length: int
+    frequency: Literal["daily"]
+    started: str | None
+    period_start: str
+    period_end: str
+    expires: str | None
+    extended: bool
+
+
+class TriggerResponse(Struct, frozen=True, rename="camel"):
+    """`PointsTrigger` of type metric."""
+
+    id: str
+    type: Literal["metric"]
+    points: int
+    status: Literal["active", "inactive", "archived"]
+    user_attributes: tuple[()]
+    event_attributes: tuple[()]
+    created: str
+    updated: str
+    metric_id: str
+    metric_name: str
+    metric_threshold: int
+
+
+class AwardResponse(Struct, frozen=True, rename="camel"):
+    """`PointsAward`."""
+
+    id: str
+    awarded: int
+    date: str
+    total: int
+    trigger: Raw
+    boosts: tuple[()] = ()
+
+
+class EventPoints(Struct, frozen=True, rename="camel"):
+    """`EventPoints`: newest award first."""
+
+    id: str
+    key: str
+    name: str
+    description: str | None
+    badge_url: str | None
+    max_points: int | None
+    total: int
+    added: int
+    awards: list[AwardResponse]
+
+
+class EventResponse(Struct, frozen=True, rename="camel"):
+    """`EventResponse`. The last two are there only if the request had an idempotency key."""
+
+    event_id: str
+    metric_id: str
+    total: Raw
+    achievements: list[Raw]
+    current_streak: EventStreak
+    points: dict[str, EventPoints]
+    leaderboards: dict[str, Raw]
+    idempotency_key: str | UnsetType = UNSET
+    idempotent_replayed: bool | UnsetType = UNSET
+
+
+class ErrorResponse(Struct, frozen=True):
+    """Every error: `{"error": ...}`, naming the field."""
+
+    error: str

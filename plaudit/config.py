@@ -1,0 +1,36 @@
+"""Every setting, in one place. Flags and `PLAUDIT_*` variables of the environment end here."""
+
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from plaudit.actors.user_shard import Durability
+
+RuntimeName = Literal["ray", "inline"]
+
+DEFAULT_DATA = Path("data")
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+DEFAULT_SHARDS = 1
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What `plaudit serve` was asked to do."""
+
+    data: Path = DEFAULT_DATA
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    """0 takes a free one."""
+    runtime: RuntimeName = "ray"
+    shards: int | None = None
+    """None: as many as the data directory was made with, or DEFAULT_SHARDS for a new one."""
+    catalog: Path | None = None
+    """A catalog file to apply on start; None keeps the catalog that is in force."""
+    ray_address: str | None = None
+    """An existing Ray cluster; None starts a local one."""
+    workers: int = 1
+    """Gateway processes. With one, the gateway runs in the server's own process."""
+    durability: Durability = "commit"
+    admin_key: str | None = None
+    """From the environment only: an admin key in clear, never stored and never logged."""

@@ -1,0 +1,91 @@
+"""A gateway: uvicorn, the application, and a router to the shards. Needs no Ray."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Generator
+
+import uvicorn
+import uvloop
+from msgspec import Struct
+
+from plaudit.actors.router import Router
+from plaudit.http.app import create_app
+from plaudit.http.keys import KeyRing
+from plaudit.storage.catalog_store import AdminKey
+
+GRACEFUL_SHUTDOWN_S = 20
+BACKLOG = 2048
+
+
+class GatewaySpec(Struct, frozen=True):
+    """What a gateway has to know. Picklable: gateways of their own process get it from the server."""
+
+    addresses: list[str]
+    keys: list[AdminKey]
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without signal handlers of its own: the server decides when a gateway stops."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def run_gateway(
+    spec: GatewaySpec, listening: socket.socket, stop: asyncio.Event, on_ready: Callable[[], None]
+) -> None:
+    """Serve until `stop`, then finish what has been accepted. `on_ready` is called when requests are answered."""
+    router = Router(spec.addresses, secrets.randbits(63))
+    router.start()
+    config = uvicorn.Config(
+        create_app(router, KeyRing(spec.keys)),
+        http="httptools",
+        loop="none",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+    )
+    server = _Uvicorn(config)
+
+    async def watch() -> None:
+        ready = asyncio.create_task(router.wait_ready())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((ready, stopping), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if not stop.is_set():
+            on_ready()
+        await stopping
+        server.should_exit = True
+
+    watching = asyncio.create_task(watch())
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await router.close()
+
+
+def run_gateway_process(spec: GatewaySpec, listening: socket.socket) -> None:
+    """The main function of a gateway in a process of its own: stops on SIGTERM, or when the server is gone."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # a Ctrl-C goes to the whole group; the server decides
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        loop.add_reader(parent.sentinel, stop.set)
+        await run_gateway(spec, listening, stop, lambda: None)
+
+    uvloop.run(main())

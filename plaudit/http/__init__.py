@@ -1,0 +1,1 @@
+"""The Starlette application: routes, authentication, and the shapes of requests."""

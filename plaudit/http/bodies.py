@@ -1,0 +1,105 @@
+"""The shapes of request bodies, and how to say what is wrong with one."""
+
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from starlette.requests import Request
+
+from plaudit.engine.amounts import UNIT, parse_amount
+from plaudit.engine.commands import UserFields
+from plaudit.http.errors import Invalid, Malformed, TooLarge
+
+BODY_SIZE_MAX = 128 * 1024
+"""Bytes. A frame of the longest batch of the largest bodies stays far below what the transport allows."""
+USER_ID_LENGTH_MAX = 255
+SHORT_INTEGER_DIGITS = 12
+
+Id = Annotated[str, Meta(min_length=1, max_length=USER_ID_LENGTH_MAX)]
+Email = Annotated[str, Meta(max_length=320)]
+Name = Annotated[str, Meta(max_length=255)]
+ZoneKey = Annotated[str, Meta(max_length=64)]
+DayText = Annotated[str, Meta(max_length=40)]
+Token = Annotated[str, Meta(max_length=1024)]
+Tokens = Annotated[tuple[Token, ...], Meta(max_length=50)]
+AttributeKey = Annotated[str, Meta(max_length=100)]
+AttributeValue = Annotated[str, Meta(max_length=1000)]
+Attributes = Annotated[dict[AttributeKey, AttributeValue], Meta(max_length=100)]
+
+
+class UserBody(Struct, frozen=True, rename="camel"):
+    """`UpsertedUser`. Unknown keys are ignored."""
+
+    id: Id
+    email: Email | UnsetType | None = UNSET
+    name: Name | UnsetType | None = UNSET
+    tz: ZoneKey | UnsetType | None = UNSET
+    sign_up_date: DayText | UnsetType | None = UNSET
+    device_tokens: Tokens | UnsetType | None = UNSET
+    subscribe_to_emails: bool | UnsetType | None = UNSET
+    attributes: Attributes | UnsetType | None = UNSET
+
+    def fields(self) -> UserFields:
+        """What of the profile the request passes."""
+        return UserFields(
+            self.email,
+            self.name,
+            self.tz,
+            self.sign_up_date,
+            self.device_tokens,
+            self.subscribe_to_emails,
+            self.attributes,
+        )
+
+
+class EventBody(Struct, frozen=True, rename="camel"):
+    """The body of a metric event. `value` stays as it was written, so that no digit is lost."""
+
+    user: UserBody
+    value: Raw
+    attributes: Attributes | UnsetType | None = UNSET
+
+
+_event_decoder: msgspec.json.Decoder[EventBody] = msgspec.json.Decoder(EventBody)
+
+
+def decode_event(body: bytes) -> EventBody:
+    """The body of a metric event. Raises Malformed or Invalid."""
+    try:
+        return _event_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise explain(error) from None
+
+
+def explain(error: Exception) -> Malformed | Invalid:
+    """A decoder's complaint, with the field first."""
+    if not isinstance(error, msgspec.ValidationError):
+        return Malformed(f"body: expected a JSON object ({error})")
+    message, _, path = str(error).replace("`", "").partition(" - at ")
+    field = path.removeprefix("$").removeprefix(".")
+    if message.startswith("Object missing required field "):
+        missing = message.removeprefix("Object missing required field ")
+        return Invalid(f"{field}.{missing}: missing" if field else f"{missing}: missing")
+    complaint = message[:1].lower() + message[1:]
+    return Invalid(f"{field}: {complaint}") if field else Malformed(f"body: {complaint}")
+
+
+def parse_value(raw: Raw) -> int:
+    """A JSON number as an amount. Raises Invalid (ours or the engine's) for anything else."""
+    text = bytes(raw)
+    if len(text) <= SHORT_INTEGER_DIGITS and text.isdigit():
+        return int(text) * UNIT
+    if text[:1] not in b"-0123456789":
+        raise Invalid(f"value: expected a number, got {text[:40].decode(errors='replace')}")
+    return parse_amount(Decimal(text.decode()), "value")
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body. Raises TooLarge without reading further than the limit."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_SIZE_MAX:
+            raise TooLarge(f"body: expected at most {BODY_SIZE_MAX} bytes")
+    return body

@@ -1,0 +1,222 @@
+"""The server: takes the data directory, starts the runtime, opens the shards, serves, and puts everything back."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Callable
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+from plaudit.actors.catalog import CatalogActor
+from plaudit.actors.clock import system_clock
+from plaudit.actors.ray_runtime import RayRuntime
+from plaudit.actors.runtime import InlineRuntime, Runtime, ShardHost
+from plaudit.actors.supervisor import Supervisor
+from plaudit.actors.user_shard import Opened, ShardSettings
+from plaudit.config import DEFAULT_SHARDS, Settings
+from plaudit.engine.document import Document
+from plaudit.gateway import GatewaySpec, run_gateway, run_gateway_process
+from plaudit.http.keys import hash_key, make_key
+from plaudit.storage.directory import Manifest, open_directory, shard_directory
+from plaudit.storage.files import DirectoryLock
+
+SOCKET_PATH_MAX = 100
+"""Bytes; the system's limit is 107."""
+SCRATCH_PREFIX = "plaudit-"
+WORKER_CHECK_INTERVAL_S = 0.5
+WORKER_STOP_TIMEOUT_S = 30.0
+
+
+class Reporter(Protocol):
+    """Who tells the operator what is going on."""
+
+    def step(self, text: str) -> None:
+        """Something that may take seconds has begun."""
+
+    def shards_opening(self, total: int) -> None:
+        """The shards have begun to restore."""
+
+    def shard_opened(self, opened: Opened) -> None:
+        """One shard more is open."""
+
+    def ready(self, url: str, new_key: str | None) -> None:
+        """Requests are answered. `new_key` is an admin key that was just made; it is never shown again."""
+
+    def trouble(self, text: str) -> None:
+        """Something went wrong; the server goes on, unless it says that it stops."""
+
+
+class ServerFailed(Exception):
+    """The server cannot start or go on, and says why."""
+
+
+async def serve(settings: Settings, document: Document | None, reporter: Reporter) -> None:
+    """Run a server until SIGTERM or SIGINT; returns when nothing is left running.
+
+    Raises StorageError, ServerFailed, or OSError for an address that cannot be had.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        server = Server(settings, reporter, stack)
+        await server.run(document)
+
+
+class Server:
+    """One run of a server. What it starts goes on `stack`, and so ends in reverse order."""
+
+    def __init__(self, settings: Settings, reporter: Reporter, stack: contextlib.AsyncExitStack) -> None:
+        self._settings = settings
+        self._reporter = reporter
+        self._stack = stack
+        self._data = settings.data.resolve()
+        self._stop = asyncio.Event()
+        self._failure: str | None = None
+
+    async def run(self, document: Document | None) -> None:
+        """See `serve`."""
+        self._handle_signals()
+        listening = self._bind()
+        manifest = self._open_data()
+        catalog = await CatalogActor.open(self._data, system_clock)
+        self._stack.push_async_callback(catalog.close)
+        new_key = await self._settle_keys(catalog)
+        if document is not None:
+            await catalog.apply(document)
+        runtime = await self._start_runtime()
+        if self._stop.is_set():
+            return
+        addresses = await self._open_shards(runtime, manifest, catalog)
+        spec = GatewaySpec(addresses, await catalog.load_keys())
+        url = f"http://{self._settings.host}:{listening.getsockname()[1]}"
+        await self._serve(spec, listening, lambda: self._reporter.ready(url, new_key))
+        if self._failure is not None:
+            raise ServerFailed(self._failure)
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+
+    def _bind(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        self._stack.callback(listening.close)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self._settings.host, self._settings.port))
+        except OSError as error:
+            raise ServerFailed(f"{self._settings.host}:{self._settings.port}: {error.strerror or error}") from None
+        return listening
+
+    def _open_data(self) -> Manifest:
+        self._data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = DirectoryLock(self._data)
+        lock.acquire()
+        self._stack.callback(lock.release)
+        return open_directory(self._data, self._settings.shards, str(uuid4()), DEFAULT_SHARDS)
+
+    async def _settle_keys(self, catalog: CatalogActor) -> str | None:
+        """See that there is an admin key. Returns it if it had to be made."""
+        if self._settings.admin_key is not None:
+            await catalog.save_key(hash_key(self._settings.admin_key), "environment")
+            return None
+        if await catalog.load_keys():
+            return None
+        key = make_key()
+        await catalog.save_key(hash_key(key), "first start")
+        return key
+
+    async def _start_runtime(self) -> Runtime:
+        runtime: Runtime
+        if self._settings.runtime == "inline":
+            runtime = InlineRuntime(self._reporter.trouble)
+        else:
+            address = self._settings.ray_address
+            self._reporter.step("Starting Ray" if address is None else f"Connecting to Ray at {address}")
+            runtime = RayRuntime(self._data, self._scratch(), address)
+        await runtime.start()
+        self._stack.push_async_callback(runtime.stop)
+        self._handle_signals()  # Ray has put its own in their place
+        return runtime
+
+    def _scratch(self) -> Path:
+        """A short-lived directory for Ray's files. That of a run that was killed is removed."""
+        note = self._data / "scratch"
+        if note.exists():
+            old = Path(note.read_text("utf-8"))
+            if old.name.startswith(SCRATCH_PREFIX):
+                shutil.rmtree(old, ignore_errors=True)
+        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
+        note.write_text(str(scratch), "utf-8")
+        self._stack.callback(note.unlink, missing_ok=True)
+        self._stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        return scratch
+
+    async def _open_shards(self, runtime: Runtime, manifest: Manifest, catalog: CatalogActor) -> list[str]:
+        """Open all shards and keep them open; returns where they listen."""
+        sockets = self._socket_directory()
+        hosts: list[tuple[ShardSettings, ShardHost]] = []
+        for index in range(manifest.shards):
+            settings = ShardSettings(
+                index=index,
+                directory=str(shard_directory(self._data, index)),
+                data_id=manifest.id,
+                address=str(sockets / f"shard-{index:03d}.sock"),
+                durability=self._settings.durability,
+            )
+            hosts.append((settings, await runtime.host(settings)))
+        supervisor = Supervisor(hosts, lambda: catalog.catalog, self._give_up)
+        self._reporter.shards_opening(manifest.shards)
+        try:
+            await supervisor.start(self._reporter.shard_opened)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        self._stack.push_async_callback(supervisor.stop)
+        return [settings.address for settings, _ in hosts]
+
+    def _socket_directory(self) -> Path:
+        """A private directory for sockets: in the data directory, or, if its path is too long, a temporary one."""
+        directory = self._data / "run"
+        if len(os.fsencode(directory / "shard-000.sock")) > SOCKET_PATH_MAX:
+            directory = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
+        directory.mkdir(exist_ok=True, mode=0o700)
+        self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        return directory
+
+    def _give_up(self, reason: str) -> None:
+        self._failure = f"the runtime is gone: {reason}"
+        self._stop.set()
+
+    async def _serve(self, spec: GatewaySpec, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+        if self._settings.workers == 1:
+            await run_gateway(spec, listening, self._stop, on_ready)
+            return
+        listening.listen()
+        workers = [_start_worker(spec, listening) for _ in range(self._settings.workers)]
+        on_ready()
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), WORKER_CHECK_INTERVAL_S)
+            for position, worker in enumerate(workers):
+                if not worker.is_alive() and not self._stop.is_set():
+                    self._reporter.trouble(
+                        f"gateway process {worker.pid} ended with {worker.exitcode}; starting another"
+                    )
+                    workers[position] = _start_worker(spec, listening)
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            await asyncio.to_thread(worker.join, WORKER_STOP_TIMEOUT_S)
+
+
+def _start_worker(spec: GatewaySpec, listening: socket.socket) -> SpawnProcess:
+    context = multiprocessing.get_context("spawn")
+    worker = context.Process(target=run_gateway_process, args=(spec, listening), name="gateway")
+    worker.start()
+    return worker

@@ -1,0 +1,89 @@
+"""catalog.sqlite: every version of the catalog, and the admin keys (hashed)."""
+
+import sqlite3
+from pathlib import Path
+
+import aiosqlite
+import msgspec
+from msgspec import Struct
+
+from plaudit.engine.catalog import Catalog
+from plaudit.storage.errors import Corrupt
+from plaudit.storage.sqlite import connect, explain
+
+SCHEMA_VERSION = 1
+FILE_NAME = "catalog.sqlite"
+
+_SCHEMA = """
+BEGIN;
+CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS versions (version INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS admin_keys (
+    prefix TEXT PRIMARY KEY, hash BLOB NOT NULL, source TEXT NOT NULL, created_ms INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO meta VALUES (0, {schema});
+COMMIT;
+"""
+
+
+class AdminKey(Struct, frozen=True):
+    """A key as stored: its readable prefix and the SHA-256 of the whole."""
+
+    prefix: str
+    hash: bytes
+
+
+class CatalogStore:
+    """The connection to catalog.sqlite. Each write is one statement and one fsync."""
+
+    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, data: Path) -> "CatalogStore":
+        """Open or create the file. Raises Corrupt or InUse."""
+        path = data / FILE_NAME
+        connection = await connect(path)
+        try:
+            await connection.executescript(_SCHEMA.format(schema=SCHEMA_VERSION))
+            rows = list(await connection.execute_fetchall("SELECT schema FROM meta"))
+            if rows[0][0] != SCHEMA_VERSION:
+                raise Corrupt(f"{path}: of schema {rows[0][0]}; this version of Plaudit reads {SCHEMA_VERSION}")
+        except sqlite3.Error as error:
+            await connection.close()
+            raise explain(error, path) from error
+        except BaseException:
+            await connection.close()
+            raise
+        return cls(path, connection)
+
+    async def load(self) -> Catalog:
+        """The newest version; the empty catalog if there is none yet."""
+        rows = list(await self._connection.execute_fetchall("SELECT body FROM versions ORDER BY version DESC LIMIT 1"))
+        return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else Catalog()
+
+    async def save(self, catalog: Catalog, at_ms: int) -> None:
+        """Make a new version the decision."""
+        body = msgspec.msgpack.encode(catalog)
+        await self._connection.execute_fetchall("INSERT INTO versions VALUES (?, ?, ?)", (catalog.version, at_ms, body))
+
+    async def load_keys(self) -> list[AdminKey]:
+        """All admin keys."""
+        return [
+            AdminKey(*row) for row in await self._connection.execute_fetchall("SELECT prefix, hash FROM admin_keys")
+        ]
+
+    async def save_key(self, key: AdminKey, source: str, at_ms: int) -> None:
+        """Add an admin key. One from the environment takes the place of the one that came from there before."""
+        await self._connection.execute_fetchall("BEGIN IMMEDIATE")
+        if source == "environment":
+            await self._connection.execute_fetchall("DELETE FROM admin_keys WHERE source = ?", (source,))
+        await self._connection.execute_fetchall(
+            "INSERT OR REPLACE INTO admin_keys VALUES (?, ?, ?, ?)", (key.prefix, key.hash, source, at_ms)
+        )
+        await self._connection.execute_fetchall("COMMIT")
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._connection.close()

@@ -1,0 +1,33 @@
+"""What storage can refuse. Every message names the file.
+
+StorageError
+├── InUse           another living process holds the directory; says which
+├── WrongDirectory  not a data directory, or not one for these settings
+├── Corrupt         bytes that are not what was written; names the record
+├── Fenced          a newer owner has taken over; this one must stop
+└── OtherRules      a log that only other rules can replay; says which
+"""
+
+
+class StorageError(Exception):
+    """Storage cannot do what was asked, and says why; nothing has been papered over."""
+
+
+class InUse(StorageError):
+    """Another process holds the directory."""
+
+
+class WrongDirectory(StorageError):
+    """The directory is not what the settings say it is."""
+
+
+class Corrupt(StorageError):
+    """A file holds something that this program did not write."""
+
+
+class Fenced(StorageError):
+    """Another owner has raised the epoch: whatever this one still wants to write is void."""
+
+
+class OtherRules(StorageError):
+    """The log was written by another version of the rules, and a replay by these could differ."""

@@ -1,0 +1,116 @@
+"""The write-ahead log: segments, so that cutting it is removing files and never stands in a commit's way."""
+
+import asyncio
+from pathlib import Path
+
+from plaudit.storage.errors import Corrupt
+from plaudit.storage.files import sync_directory
+from plaudit.storage.records import Record
+from plaudit.storage.segment import Segment
+from plaudit.storage.sqlite import Synchronous
+
+SEGMENT_SIZE_BYTES = 16 * 2**20
+
+
+class Log:
+    """Records in the order of their commits, each durable when `append` returns.
+
+    One task appends. The next segment is opened while the current one fills, so a switch costs no commit anything.
+    """
+
+    def __init__(self, directory: Path, epoch: int, synchronous: Synchronous, segment_size: int) -> None:
+        self._directory = directory
+        self._epoch = epoch
+        self._synchronous: Synchronous = synchronous
+        self._segment_size = segment_size
+        self._index = 0
+        self._full: list[tuple[Segment, int]] = []
+        """Segments that take no more records, each with the number of its last command, oldest first."""
+        self._current: Segment
+        self._last = 0
+        self._spare: asyncio.Task[Segment] | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        directory: Path,
+        epoch: int,
+        after: int,
+        synchronous: Synchronous = "FULL",
+        segment_size: int = SEGMENT_SIZE_BYTES,
+    ) -> tuple["Log", list[Record]]:
+        """Take over the log and return its tail, the records with commands above number `after`.
+
+        The tail is verified and copied into a new, fsynced segment before anyone trusts it: what a failed fsync left in
+        the page cache could be read once and then be gone. Raises Corrupt, Fenced or InUse.
+        """
+        log = cls(directory, epoch, synchronous, segment_size)
+        old = [await Segment.open(path, epoch) for path in sorted(directory.glob("log-????????.sqlite"))]
+        try:
+            tail = _join([(segment.path, await segment.read()) for segment in old], after)
+            log._index = max((int(segment.path.stem.removeprefix("log-")) for segment in old), default=0)
+            log._current = await log._open_next()
+            if tail:
+                await log._current.copy_in(tail)
+        except BaseException:
+            for segment in old:
+                await segment.close()
+            raise
+        for segment in old:
+            await segment.remove()
+        sync_directory(directory)
+        log._last = tail[-1].last if tail else after
+        return log, tail
+
+    async def append(self, record: Record) -> None:
+        """Make the next record durable. Raises Fenced or sqlite3.Error: then the log must be reopened."""
+        if record.first != self._last + 1:
+            raise Corrupt(f"{self._current.path}: record {record.first} cannot follow {self._last}")
+        if self._current.size >= self._segment_size:
+            await self._switch()
+        await self._current.append(record)
+        self._last = record.last
+        if self._spare is None and self._current.size >= self._segment_size // 2:
+            self._spare = asyncio.create_task(self._open_next())
+
+    async def cut(self, through: int) -> None:
+        """Remove the full segments whose commands are all at or below number `through`."""
+        while self._full and self._full[0][1] <= through:
+            segment, _ = self._full.pop(0)
+            await segment.remove()
+
+    async def close(self, through: int | None = None) -> None:
+        """Close the log. If its last command is number `through`, nothing in it is needed: leave no file behind."""
+        spare = [await self._spare] if self._spare else []
+        segments = [*(segment for segment, _ in self._full), self._current, *spare]
+        for segment in segments:
+            await (segment.remove() if through == self._last else segment.close())
+        sync_directory(self._directory)
+
+    async def _switch(self) -> None:
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._open_next())
+        full, self._current, self._spare = self._current, await self._spare, None
+        self._full.append((full, self._last))
+
+    async def _open_next(self) -> Segment:
+        self._index += 1
+        path = self._directory / f"log-{self._index:08d}.sqlite"
+        return await Segment.open(path, self._epoch, self._synchronous)
+
+
+def _join(segments: list[tuple[Path, list[Record]]], after: int) -> list[Record]:
+    """The records above `after`, without a gap. A copy that a crash cut short repeats records: equal ones are one."""
+    tail: dict[int, Record] = {}
+    expected = after + 1
+    for path, records in segments:
+        for record in records:
+            if record.last < expected:
+                if record.first > after and tail.get(record.first) != record:
+                    raise Corrupt(f"{path}: record {record.first} is there twice, with different content")
+                continue
+            if record.first != expected:
+                raise Corrupt(f"{path}: expected record {expected}, got {record.first}")
+            tail[record.first] = record
+            expected = record.last + 1
+    return list(tail.values())

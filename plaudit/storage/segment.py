@@ -1,0 +1,129 @@
+"""One file of the log."""
+
+import sqlite3
+from pathlib import Path
+
+import aiosqlite
+
+from plaudit.storage.errors import Corrupt, Fenced
+from plaudit.storage.files import sync_directory
+from plaudit.storage.records import Record
+from plaudit.storage.sqlite import Synchronous, connect, explain
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+BEGIN;
+CREATE TABLE IF NOT EXISTS meta (
+    id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL, epoch INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS log (
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, epoch INTEGER NOT NULL, rules TEXT NOT NULL,
+    checksum INTEGER NOT NULL, digests BLOB NOT NULL, body BLOB NOT NULL
+);
+INSERT OR IGNORE INTO meta VALUES (0, {schema}, {epoch});
+COMMIT;
+"""
+
+_APPEND = """
+INSERT INTO log (first, count, epoch, rules, checksum, digests, body)
+SELECT ?, ?, ?, ?, ?, ?, ? FROM meta WHERE epoch = ?
+RETURNING first
+"""
+
+
+class Segment:
+    """A file of records with consecutive numbers. Only the owner of the newest epoch can append to it."""
+
+    def __init__(self, path: Path, connection: aiosqlite.Connection, epoch: int) -> None:
+        self.path = path
+        self._connection = connection
+        self._epoch = epoch
+        self.size = 0
+        """Bytes appended since it was opened, without SQLite's own."""
+
+    @classmethod
+    async def open(cls, path: Path, epoch: int, synchronous: Synchronous = "FULL") -> "Segment":
+        """Open or create a segment and raise its epoch. Raises Fenced if a newer owner has been here."""
+        is_new = not path.exists()
+        connection = await connect(path, synchronous)
+        try:
+            await connection.executescript(_SCHEMA.format(schema=SCHEMA_VERSION, epoch=epoch))
+            rows = await connection.execute_fetchall(
+                "UPDATE meta SET epoch = ? WHERE epoch <= ? AND schema = ? RETURNING epoch",
+                (epoch, epoch, SCHEMA_VERSION),
+            )
+            if not rows:
+                raise await _refusal(connection, path)
+        except sqlite3.Error as error:
+            await connection.close()
+            raise explain(error, path) from error
+        except BaseException:
+            await connection.close()
+            raise
+        if is_new:
+            sync_directory(path.parent)
+        return cls(path, connection, epoch)
+
+    async def append(self, record: Record) -> None:
+        """Make a record durable: one statement, one commit, one fsync.
+
+        Raises Fenced, or sqlite3.Error; after the latter nobody knows whether the record is there, and only a reopened
+        log can tell.
+        """
+        row = (*_row(record), self._epoch)
+        if not await self._connection.execute_fetchall(_APPEND, row):
+            raise Fenced(f"{self.path}: epoch {self._epoch} is over")
+        self.size += len(record.body) + len(record.digests)
+
+    async def copy_in(self, records: list[Record]) -> None:
+        """Make many records durable at once, in one transaction."""
+        await self._connection.execute_fetchall("BEGIN IMMEDIATE")
+        await self._connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, records))
+        await self._connection.execute_fetchall("COMMIT")
+        self.size += sum(len(record.body) for record in records)
+
+    async def read(self) -> list[Record]:
+        """All records, verified and in order. Raises Corrupt, naming the record."""
+        try:
+            rows = await self._connection.execute_fetchall("SELECT * FROM log ORDER BY first")
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+        records = []
+        for first, count, epoch, rules, checksum, digests, body in rows:
+            record = Record(first, count, epoch, rules, digests, body)
+            if record.checksum() != checksum:
+                raise Corrupt(f"{self.path}: record {first}: its checksum does not match")
+            records.append(record)
+        return records
+
+    async def close(self) -> None:
+        """Close the file and keep it."""
+        await self._connection.close()
+
+    async def remove(self) -> None:
+        """Close the file and delete it."""
+        await self._connection.execute_fetchall("PRAGMA synchronous=OFF")  # closing copies what is about to go
+        await self._connection.close()
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+
+def _row(record: Record) -> tuple[int, int, int, str, int, bytes, bytes]:
+    return (
+        record.first,
+        record.count,
+        record.epoch,
+        record.rules,
+        record.checksum(),
+        record.digests,
+        record.body,
+    )
+
+
+async def _refusal(connection: aiosqlite.Connection, path: Path) -> Corrupt | Fenced:
+    rows = list(await connection.execute_fetchall("SELECT schema, epoch FROM meta"))
+    schema, epoch = rows[0]
+    if schema != SCHEMA_VERSION:
+        return Corrupt(f"{path}: of schema {schema}; this version of Plaudit reads {SCHEMA_VERSION}")
+    return Fenced(f"{path}: owned by epoch {epoch}")

@@ -1,0 +1,237 @@
+"""state.sqlite: the users as of the last checkpoint, their history, and what else must outlive the log.
+
+Written only by the checkpoint, in slices. Every slice is one transaction and complete for its users; the log is cut
+only when `finish_checkpoint` has said that all users of the cut are in.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+import aiosqlite
+import msgspec
+from msgspec import Struct
+
+from plaudit.engine.catalog import Catalog
+from plaudit.engine.commands import UserKey
+from plaudit.storage.errors import Corrupt, Fenced
+from plaudit.storage.history import EventEntry, decode_chunk
+from plaudit.storage.sqlite import connect, explain
+
+SCHEMA_VERSION = 1
+FILE_NAME = "state.sqlite"
+
+_SCHEMA = """
+BEGIN;
+CREATE TABLE IF NOT EXISTS meta (
+    id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL, epoch INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS checkpoint (
+    id INTEGER PRIMARY KEY CHECK (id = 0), number INTEGER NOT NULL, applied INTEGER NOT NULL, at_ms INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS catalog (id INTEGER PRIMARY KEY CHECK (id = 0), body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS users (
+    id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL, applied INTEGER NOT NULL,
+    chunk INTEGER, snapshot BLOB NOT NULL, UNIQUE (tenant, key)
+);
+CREATE TABLE IF NOT EXISTS history (
+    id INTEGER PRIMARY KEY, user INTEGER NOT NULL, previous INTEGER, entries BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS idempotency (
+    hash INTEGER NOT NULL, verify INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY (hash, verify)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gateways (id INTEGER PRIMARY KEY, replies BLOB NOT NULL);
+INSERT OR IGNORE INTO meta VALUES (0, {schema}, 0);
+INSERT OR IGNORE INTO checkpoint VALUES (0, 0, 0, 0);
+COMMIT;
+"""
+
+_SAVE_USER = """
+INSERT INTO users (id, tenant, key, applied, chunk, snapshot) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET applied = excluded.applied, chunk = excluded.chunk, snapshot = excluded.snapshot
+"""
+
+
+class StoredUser(Struct, frozen=True):
+    """A user as saved: `applied` is the number of the last command in it, `chunk` its newest piece of history."""
+
+    id: int
+    key: UserKey
+    applied: int
+    chunk: int | None
+    snapshot: bytes
+
+
+class Chunk(Struct, frozen=True):
+    """A piece of a user's history."""
+
+    id: int
+    user: int
+    previous: int | None
+    entries: bytes
+
+
+class Slice(Struct, frozen=True):
+    """What one transaction of a checkpoint writes."""
+
+    users: list[StoredUser]
+    chunks: list[Chunk]
+    keys: list[tuple[bytes, bytes]]
+    """(16-byte digest of an idempotency key, id of the event that used it)."""
+    gateways: list[tuple[int, bytes]]
+
+
+class Checkpoint(Struct, frozen=True):
+    """What the state holds: every command up to number `applied`, and the stamp of the last one."""
+
+    number: int
+    applied: int
+    at_ms: int
+
+
+class StateStore:
+    """The connection to state.sqlite. Errors of writing are fatal to the owner: it must stop and recover."""
+
+    def __init__(self, path: Path, connection: aiosqlite.Connection, epoch: int, checkpoint: Checkpoint) -> None:
+        self.path = path
+        self.epoch = epoch
+        self.checkpoint = checkpoint
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, directory: Path) -> "StateStore":
+        """Open or create the state and raise its epoch: older owners can write nothing from here on."""
+        path = directory / FILE_NAME
+        connection = await connect(path)
+        try:
+            await connection.executescript(_SCHEMA.format(schema=SCHEMA_VERSION))
+            raised = list(
+                await connection.execute_fetchall("UPDATE meta SET epoch = epoch + 1 RETURNING epoch, schema")
+            )
+            epoch, schema = raised[0]
+            if schema != SCHEMA_VERSION:
+                raise Corrupt(f"{path}: of schema {schema}; this version of Plaudit reads {SCHEMA_VERSION}")
+            rows = list(await connection.execute_fetchall("SELECT number, applied, at_ms FROM checkpoint"))
+        except sqlite3.Error as error:
+            await connection.close()
+            raise explain(error, path) from error
+        except BaseException:
+            await connection.close()
+            raise
+        return cls(path, connection, epoch, Checkpoint(*rows[0]))
+
+    async def load_catalog(self) -> Catalog | None:
+        """The catalog as of the last checkpoint; None before the first."""
+        rows = list(await self._read("SELECT body FROM catalog"))
+        return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else None
+
+    async def load_users(self, keys: Iterable[UserKey]) -> list[StoredUser]:
+        """Those of the users that are saved. One query."""
+        wanted = json.dumps(list(keys))
+        rows = await self._read(
+            "SELECT users.id, tenant, users.key, applied, chunk, snapshot FROM json_each(?) AS wanted "
+            "JOIN users ON tenant = wanted.value ->> 0 AND users.key = wanted.value ->> 1",
+            (wanted,),
+        )
+        return [StoredUser(id_, (tenant, key), *rest) for id_, tenant, key, *rest in rows]
+
+    async def load_all_users(self) -> list[StoredUser]:
+        """Every saved user, by key: for digests and checks. O(users)."""
+        rows = await self._read("SELECT id, tenant, key, applied, chunk, snapshot FROM users ORDER BY tenant, key")
+        return [StoredUser(id_, (tenant, key), *rest) for id_, tenant, key, *rest in rows]
+
+    async def load_history(self, chunk: int | None) -> list[EventEntry]:
+        """A user's saved events, oldest first, from the newest chunk back. O(their number)."""
+        chunks: list[bytes] = []
+        while chunk is not None:
+            rows = list(await self._read("SELECT previous, entries FROM history WHERE id = ?", (chunk,)))
+            if not rows:
+                raise Corrupt(f"{self.path}: history {chunk} is missing")
+            chunk, entries = rows[0]
+            chunks.append(entries)
+        return [entry for entries in reversed(chunks) for entry in decode_chunk(entries)]
+
+    async def find_keys(self, digests: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The event of each idempotency key (by 16-byte digest) that has been used. One query."""
+        by_halves = {_halves(digest): digest for digest in digests}
+        rows = await self._read(
+            "SELECT hash, verify, event FROM json_each(?) AS wanted "
+            "JOIN idempotency ON hash = wanted.value ->> 0 AND verify = wanted.value ->> 1",
+            (json.dumps(list(by_halves)),),
+        )
+        return {by_halves[hash_, verify]: event for hash_, verify, event in rows}
+
+    async def load_gateways(self) -> dict[int, bytes]:
+        """What is kept of each gateway's last batches."""
+        return dict(await self._read("SELECT id, replies FROM gateways"))  # type: ignore[arg-type]
+
+    async def next_ids(self) -> tuple[int, int]:
+        """The first free user id and the first free chunk id."""
+        rows = list(
+            await self._read(
+                "SELECT (SELECT coalesce(max(id), 0) + 1 FROM users), (SELECT coalesce(max(id), 0) + 1 FROM history)"
+            )
+        )
+        return rows[0][0], rows[0][1]
+
+    async def save(self, part: Slice) -> None:
+        """Write a slice: one transaction, one fsync. Raises Fenced or sqlite3.Error."""
+        connection = self._connection
+        await self._begin()
+        await connection.executemany(_SAVE_USER, [(u.id, *u.key, u.applied, u.chunk, u.snapshot) for u in part.users])
+        await connection.executemany(
+            "INSERT INTO history VALUES (?, ?, ?, ?)", [(c.id, c.user, c.previous, c.entries) for c in part.chunks]
+        )
+        if part.keys:
+            await connection.executemany(
+                "INSERT INTO idempotency VALUES (?, ?, ?)", [(*_halves(digest), event) for digest, event in part.keys]
+            )
+        if part.gateways:
+            await connection.executemany("INSERT OR REPLACE INTO gateways VALUES (?, ?)", part.gateways)
+        await connection.execute_fetchall("COMMIT")
+
+    async def finish_checkpoint(self, applied: int, at_ms: int, catalog: Catalog | None, gateways: list[int]) -> None:
+        """Declare that every command up to number `applied` is in, and keep only these gateways.
+
+        Compare and set: raises Fenced if another owner has been here. `catalog` None keeps the stored one.
+        """
+        connection = self._connection
+        await self._begin()
+        number = self.checkpoint.number
+        rows = await connection.execute_fetchall(
+            "UPDATE checkpoint SET number = ?, applied = ?, at_ms = ? WHERE number = ? RETURNING number",
+            (number + 1, applied, at_ms, number),
+        )
+        if not rows:
+            await connection.execute_fetchall("ROLLBACK")
+            raise Fenced(f"{self.path}: checkpoint {number} is not the last one any more")
+        if catalog is not None:
+            body = msgspec.msgpack.encode(catalog)
+            await connection.execute_fetchall("INSERT OR REPLACE INTO catalog VALUES (0, ?)", (body,))
+        await connection.execute_fetchall(
+            "DELETE FROM gateways WHERE id NOT IN (SELECT value FROM json_each(?))", (json.dumps(gateways),)
+        )
+        await connection.execute_fetchall("COMMIT")
+        self.checkpoint = Checkpoint(number + 1, applied, at_ms)
+        await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._connection.close()
+
+    async def _begin(self) -> None:
+        await self._connection.execute_fetchall("BEGIN IMMEDIATE")
+        if not await self._connection.execute_fetchall("SELECT 1 FROM meta WHERE epoch = ?", (self.epoch,)):
+            await self._connection.execute_fetchall("ROLLBACK")
+            raise Fenced(f"{self.path}: epoch {self.epoch} is over")
+
+    async def _read(self, sql: str, parameters: tuple[int | str, ...] = ()) -> Iterable[sqlite3.Row]:
+        try:
+            return await self._connection.execute_fetchall(sql, parameters)
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+
+def _halves(digest: bytes) -> tuple[int, int]:
+    return int.from_bytes(digest[:8], "big", signed=True), int.from_bytes(digest[8:], "big", signed=True)

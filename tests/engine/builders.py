@@ -1,0 +1,155 @@
+"""What the engine's tests are made of: instants by local time, events with fixed ids, catalogs by their entries."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from hypothesis import settings
+from msgspec import UNSET
+
+from plaudit.engine.catalog import Catalog
+from plaudit.engine.commands import RecordEvent, UserFields
+from plaudit.engine.compiled import CompiledCatalog, compile_catalog
+from plaudit.engine.document import (
+    AchievementEntry,
+    AttributeEntry,
+    Document,
+    MetricEntry,
+    PointsEntry,
+    StreakEntry,
+    StreakMetricEntry,
+    TriggerEntry,
+)
+from plaudit.engine.outcome import Outcome
+from plaudit.engine.process import process
+from plaudit.engine.revision import revise
+from plaudit.engine.user import User
+
+DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=150)
+"""The same examples in every run."""
+
+Mode = Literal["OR", "AND"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CREATED_MS = 1_700_000_000_000
+"""When the catalogs of these tests were made."""
+
+
+def instant(local: str, zone: str = "UTC", fold: int = 0) -> int:
+    """Unix ms of a local ISO time; `fold` 1 is the second of the two when clocks go back."""
+    moment = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone), fold=fold)
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def day(text: str) -> int:
+    """The ordinal of an ISO date."""
+    return date.fromisoformat(text).toordinal()
+
+
+def amount(text: str) -> int:
+    """The amount of a decimal of at most nine places."""
+    scaled = Decimal(text).scaleb(9)
+    assert scaled == int(scaled)
+    return int(scaled)
+
+
+def event_id(number: int) -> bytes:
+    """16 bytes, a version 7 UUID, the same for the same number."""
+    return bytes.fromhex("018f2b6e00007000") + b"\x80" + number.to_bytes(7, "big")
+
+
+def event(
+    value: str = "1",
+    metric: str = "words",
+    *,
+    number: int = 1,
+    fields: UserFields = UserFields(),  # noqa: B008 (frozen)
+    attributes: dict[str, str] | None = None,
+) -> RecordEvent:
+    """An event of `sam`."""
+    return RecordEvent("sam", metric, amount(value), event_id(number), fields, attributes or {})
+
+
+def achievement(
+    value: str, metric: str = "words", *, key: str = "", status: Literal["active", "inactive", "locked"] = "active"
+) -> AchievementEntry:
+    """An achievement at `value`, which is its key as well unless another is given."""
+    key = key or value.replace(".", "_")
+    return AchievementEntry(key, key, metric, Decimal(value), status=status)
+
+
+def trigger(
+    points: int,
+    every: int,
+    metric: str = "words",
+    *,
+    key: str = "trigger",
+    status: Literal["active", "inactive"] = "active",
+) -> TriggerEntry:
+    """`points` for every `every` of `metric`."""
+    return TriggerEntry(key, metric, every, points, status=status)
+
+
+def system(*triggers: TriggerEntry, key: str = "xp", max_points: int | None = None) -> PointsEntry:
+    """A points system."""
+    return PointsEntry(key, key, max_points=max_points, triggers=triggers)
+
+
+def streak(mode: Mode = "OR", **thresholds: int) -> StreakEntry:
+    """A streak condition, thresholds by metric key."""
+    metrics = tuple(StreakMetricEntry(key, threshold) for key, threshold in thresholds.items())
+    return StreakEntry(evaluation_mode=mode, metrics=metrics)
+
+
+def document(
+    *,
+    metrics: tuple[str, ...] = ("words", "pages", "steps"),
+    achievements: tuple[AchievementEntry, ...] = (),
+    points: tuple[PointsEntry, ...] = (),
+    streak: StreakEntry = StreakEntry(),  # noqa: B008 (frozen)
+    user_attributes: tuple[str, ...] = (),
+    event_attributes: tuple[str, ...] = (),
+) -> Document:
+    """A document; metrics and attributes are named after their keys. Metrics are numbered from 1 as listed."""
+    attributes = (
+        *(AttributeEntry(key, key, "user") for key in user_attributes),
+        *(AttributeEntry(key, key, "event") for key in event_attributes),
+    )
+    return Document(tuple(MetricEntry(key, key) for key in metrics), attributes, achievements, points, streak)
+
+
+def compiled(document: Document) -> CompiledCatalog:
+    """A catalog made of one document."""
+    return compile_catalog(revise(Catalog(), document, CREATED_MS))
+
+
+class Player:
+    """One user, who sends one event after another; `user` is their state after the last one."""
+
+    def __init__(self, catalog: CompiledCatalog, zone: str = "UTC") -> None:
+        self.catalog = catalog
+        self.zone = zone
+        self.user: User | None = None
+        self.sent = 0
+
+    def sends(self, local: str, value: str = "1", metric: str = "words", *, zone: str = "", fold: int = 0) -> Outcome:
+        """Send an event at a local time; with a `zone`, from there and from then on."""
+        moved = bool(zone) or self.user is None
+        self.zone = zone or self.zone
+        fields = UserFields(tz=self.zone if moved else UNSET)
+        return self.sends_at(instant(local, self.zone, fold), value, metric, fields)
+
+    def sends_at(
+        self, now_ms: int, value: str = "1", metric: str = "words", fields: UserFields | None = None
+    ) -> Outcome:
+        """Send an event at an instant."""
+        self.sent += 1
+        sent = event(value, metric, number=self.sent, fields=fields or UserFields(tz=self.zone))
+        outcome = process(self.user, sent, self.catalog, now_ms)
+        self.user = outcome.user
+        return outcome
+
+    def streak_after(self, *locals_: str) -> int:
+        """The length of the streak after an event of 1 at each of the local times."""
+        return [self.sends(local) for local in locals_][-1].user.streak.length

@@ -1,0 +1,176 @@
+"""Streaks across the days on which clocks change, in zones off the full hour, and of users who move."""
+
+from datetime import date
+
+import pytest
+
+from plaudit.engine.commands import UserFields
+from plaudit.engine.process import process
+from plaudit.engine.streaks import view_streak
+from plaudit.engine.user import Streak
+from tests.engine.builders import Player, compiled, day, document, event, instant, streak
+
+ANYTHING = compiled(document())
+TEN_WORDS = compiled(document(streak=streak(words=10)))
+LOS_ANGELES, TOKYO = "America/Los_Angeles", "Asia/Tokyo"  # 16 hours apart in March 2024
+HONOLULU, KIRITIMATI = "Pacific/Honolulu", "Pacific/Kiritimati"  # 24 hours apart
+PAGO_PAGO = "Pacific/Pago_Pago"  # 25 hours from Kiritimati
+
+
+def last_ms(zone: str, ordinal: int) -> int:
+    """The last millisecond of a day."""
+    return instant(f"{date.fromordinal(ordinal)}T23:59:59.999", zone, fold=1)
+
+
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [
+        ("America/New_York", "2024-03-10"),  # 23 hours
+        ("America/New_York", "2024-11-03"),  # 25 hours
+        ("Australia/Lord_Howe", "2024-10-06"),  # 23.5 hours
+        ("Australia/Lord_Howe", "2024-04-07"),  # 24.5 hours
+        ("Africa/Cairo", "2024-04-26"),  # from 24:00 to 01:00
+        ("America/Havana", "2024-11-03"),  # from 01:00 to 00:00
+        ("America/Sao_Paulo", "2018-02-17"),  # from 24:00 to 23:00
+        ("Pacific/Chatham", "2024-09-29"),
+        ("Asia/Kathmandu", "2024-01-15"),  # none, 5:45 from UTC
+        ("Asia/Kolkata", "2024-01-15"),  # none, 5:30
+    ],
+)
+def test_a9_1_the_first_and_the_last_millisecond_of_a_day_are_one_day(zone: str, change: str) -> None:
+    sam = Player(ANYTHING, zone)
+    sam.sends_at(last_ms(zone, day(change) - 2))
+    for length, today in enumerate(range(day(change) - 1, day(change) + 2), 2):
+        assert sam.sends_at(last_ms(zone, today - 1) + 1).user.streak.length == length
+        assert not sam.sends_at(last_ms(zone, today)).streak_extended
+
+
+@pytest.mark.parametrize(("zone", "local"), [("America/New_York", "01:30"), ("America/Havana", "00:30")])
+def test_a9_3_an_hour_that_comes_twice_is_on_one_day(zone: str, local: str) -> None:
+    sam = Player(ANYTHING, zone)
+    assert sam.sends(f"2024-11-03T{local}").streak_extended
+    assert not sam.sends(f"2024-11-03T{local}", fold=1).streak_extended
+
+
+def test_a9_8_a_day_of_25_hours_is_missed_as_a_whole() -> None:
+    sam = Player(ANYTHING, "America/New_York")
+    assert sam.streak_after("2024-11-02T23:59", "2024-11-04T00:00") == 1
+    assert sam.streak_after("2024-11-05T00:00") == 2
+
+
+@pytest.mark.parametrize(
+    ("zone", "length"), [("UTC", 1), ("Asia/Kathmandu", 2), ("Australia/Adelaide", 1), ("America/St_Johns", 1)]
+)
+def test_a9_1_the_same_instants_are_on_days_of_the_users_zone(zone: str, length: int) -> None:
+    first, second = instant("2024-01-15T18:14:59"), instant("2024-01-15T18:15")
+    user = process(None, event(fields=UserFields(tz=zone)), ANYTHING, first).user
+    assert process(user, event(), ANYTHING, second).user.streak.length == length
+
+
+def test_q32_moving_east_does_not_lose_the_day_that_is_skipped() -> None:
+    sam = Player(ANYTHING, LOS_ANGELES)
+    sam.sends("2024-03-12T16:00")
+    outcome = sam.sends("2024-03-14T09:00", zone=TOKYO)  # 03-13 in Los Angeles
+    assert outcome.user.streak.length == 2
+    assert sam.streak_after("2024-03-15T09:00") == 3
+
+
+def test_q32_moving_east_without_counting_leaves_today_to_count() -> None:
+    sam = Player(ANYTHING, LOS_ANGELES)
+    sam.sends("2024-03-12T16:00")
+    moved = sam.sends("2024-03-14T09:00", "0", zone=TOKYO).user
+    assert (moved.streak.length, view_streak(moved).expires_day) == (1, day("2024-03-14"))
+    assert sam.sends("2024-03-14T23:59").streak_extended
+
+
+@pytest.mark.xfail(strict=True, reason="_moved shifts last_day past the old today, so that the new today has counted")
+def test_a9_3_q32_after_moving_east_the_new_day_counts_although_the_old_one_has() -> None:
+    sam = Player(ANYTHING, LOS_ANGELES)
+    sam.sends("2024-03-12T10:00")
+    assert sam.sends("2024-03-13T12:00", zone=TOKYO).user.streak.length == 2
+
+
+def test_q32_changes_of_the_day_that_was_left_do_not_count_in_the_new_one() -> None:
+    sam = Player(TEN_WORDS, LOS_ANGELES)
+    sam.sends("2024-03-12T19:00", "6")
+    assert not sam.sends("2024-03-13T12:00", "6", zone=TOKYO).streak_extended
+    assert sam.sends("2024-03-13T13:00", "4").streak_extended
+
+
+def test_q32_moving_west_does_not_count_a_day_twice() -> None:
+    sam = Player(ANYTHING, TOKYO)
+    sam.sends("2024-03-12T09:00")
+    assert sam.sends("2024-03-11T18:00", zone=LOS_ANGELES).user.period.day == day("2024-03-12")
+    assert sam.streak_after("2024-03-11T23:59", "2024-03-12T00:01", "2024-03-12T23:59") == 1
+    assert sam.streak_after("2024-03-13T00:00") == 2
+
+
+def test_q32_moving_west_keeps_the_changes_of_the_day_that_has_begun() -> None:
+    sam = Player(TEN_WORDS, TOKYO)
+    sam.sends("2024-03-12T09:00", "6")
+    assert sam.sends("2024-03-11T18:00", "4", zone=LOS_ANGELES).streak_extended
+
+
+def test_q32_moving_west_gives_the_day_more_hours_before_it_is_missed() -> None:
+    sam = Player(ANYTHING, TOKYO)
+    sam.sends("2024-03-12T09:00")
+    sam.sends("2024-03-13T09:00", "0", zone=TOKYO)
+    sam.sends("2024-03-12T18:00", "0", zone=LOS_ANGELES)
+    assert sam.streak_after("2024-03-13T23:59:59.999") == 2
+
+
+@pytest.mark.xfail(strict=True, reason="process advances in the old zone before it learns of the new one")
+def test_q32_a_move_west_that_comes_with_the_next_event_does_not_lose_the_streak() -> None:
+    sam = Player(ANYTHING, TOKYO)
+    sam.sends("2024-03-10T20:00")
+    assert sam.sends("2024-03-11T20:00", zone=LOS_ANGELES).user.streak.length == 2  # 03-12 12:00 in Tokyo
+
+
+def test_q32_east_across_the_date_line_no_day_counts_twice() -> None:
+    sam = Player(ANYTHING, KIRITIMATI)
+    sam.sends("2024-03-12T12:00")
+    assert not sam.sends("2024-03-11T13:00", zone=HONOLULU).streak_extended
+    assert sam.streak_after("2024-03-12T13:00") == 1
+    assert sam.streak_after("2024-03-13T13:00") == 2
+
+
+def test_q32_west_across_the_date_line_the_skipped_day_is_not_missed() -> None:
+    sam = Player(ANYTHING, HONOLULU)
+    sam.sends("2024-03-11T12:00")
+    assert sam.sends("2024-03-13T10:00", zone=KIRITIMATI).user.streak.length == 2
+    assert sam.sends("2024-03-14T10:00").user.streak.length == 3
+
+
+def test_q32_a_move_may_skip_two_days() -> None:
+    sam = Player(ANYTHING, PAGO_PAGO)
+    sam.sends("2024-03-11T12:00")
+    outcome = sam.sends("2024-03-14T00:30", zone=KIRITIMATI)  # 03-12 23:30 in Pago Pago
+    assert (outcome.user.streak.length, outcome.user.streak.last_day) == (2, day("2024-03-14"))
+
+
+def test_a9_8_moving_does_not_bring_back_a_streak_that_was_lost() -> None:
+    sam = Player(ANYTHING, HONOLULU)
+    sam.sends("2024-03-10T12:00")
+    assert sam.sends("2024-03-13T10:00", zone=KIRITIMATI).user.streak.length == 1  # 03-12 in Honolulu
+
+
+def test_moving_makes_no_streak_of_nothing() -> None:
+    sam = Player(ANYTHING, HONOLULU)
+    sam.sends("2024-03-11T12:00", "0")
+    assert sam.sends("2024-03-12T13:00", "0", zone=KIRITIMATI).user.streak == Streak()
+
+
+def test_moving_within_a_day_changes_nothing() -> None:
+    sam = Player(ANYTHING, LOS_ANGELES)
+    first = sam.sends("2024-03-12T10:00").user
+    there = sam.sends("2024-03-12T14:00", zone="America/Chicago").user
+    back = sam.sends("2024-03-12T15:00", zone=LOS_ANGELES).user
+    assert first.streak == there.streak == back.streak
+    assert sam.streak_after("2024-03-13T10:00") == 2
+
+
+def test_q08_q32_clearing_the_zone_moves_to_utc() -> None:
+    sam = Player(ANYTHING, LOS_ANGELES)
+    user = sam.sends("2024-03-12T10:00", "0").user
+    cleared = process(user, event(fields=UserFields(tz=None)), ANYTHING, instant("2024-03-13T01:00")).user
+    assert cleared.period.day == cleared.streak.last_day == day("2024-03-13")
