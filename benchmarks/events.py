@@ -1,5 +1,7 @@
 """Single events over HTTP, durable: Plaudit on each runtime beside a bare Starlette route, interleaved.
 
+The bare route is measured twice in each round: how far the ratio of the second is from 1 is what the machine's noise
+does to all ratios (a tenth is ordinary on a virtual machine with 3 rounds; more rounds help, longer ones do not).
 Run as `python -m benchmarks.events`. Exits with 1 if any response was not 2xx.
 """
 
@@ -8,6 +10,7 @@ import random
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,6 +37,7 @@ from benchmarks.target import Load, Target
 
 RUNTIMES = ("ray", "inline")
 WARM_UP_S = 3.0
+SETTLE_S = 2.5  # the checkpoint of what Plaudit was sent last, every 2 s, is not to run while another is measured
 SAMPLED_EVENTS = 200  # whose responses say how long the bare route's is
 
 console = Console()
@@ -45,6 +49,8 @@ class Contender:
 
     name: str
     target: Target
+    settle_s: float = 0.0
+    """How long it has work of its own after the last answer."""
     peak: list[Load] = field(default_factory=list)
     half: list[Load] = field(default_factory=list)
     """At half of its own peak, the promise of DESIGN.md, section 10."""
@@ -62,19 +68,20 @@ def start_contenders(options: argparse.Namespace, generator: LoadGenerator, stac
     plaudits = [_start_plaudit(runtime, directory, options, stack) for runtime in options.runtimes]
     for contender in plaudits:
         generator.run(contender.target, options.connections, WARM_UP_S)
+        time.sleep(contender.settle_s)
     size = round(fmean(_response_size(contender) for contender in plaudits))
     bare = Contender("bare", Target(free_port(), options.users))
     stack.enter_context(serve(bare_command(bare.target.port, size), bare.target.port, directory / "bare.log"))
     generator.run(bare.target, options.connections, WARM_UP_S)
     console.print(f"responses of {size} bytes")
-    return [bare, *plaudits]
+    return [bare, *plaudits, Contender("bare again", bare.target)]
 
 
 def _start_plaudit(runtime: str, directory: Path, options: argparse.Namespace, stack: ExitStack) -> Contender:
     port = free_port()
     command = plaudit_command(port, directory / runtime, runtime, options.shards, options.catalog)
     stack.enter_context(serve(command, port, directory / f"{runtime}.log", PLAUDIT_ENVIRONMENT))
-    contender = Contender(runtime, Target(port, options.users))
+    contender = Contender(runtime, Target(port, options.users), SETTLE_S)
     _response_size(contender, events=1)
     return contender
 
@@ -108,6 +115,7 @@ def measure(contenders: Sequence[Contender], options: argparse.Namespace, genera
         for number in range(1, options.rounds + 1):
             for contender in contenders:
                 load = run(contender)
+                time.sleep(contender.settle_s)
                 results(contender).append(load)
                 console.print(
                     f"{stage} {number}/{options.rounds} {contender.name}: {load.requests_per_s:,.0f}/s, "

@@ -1,0 +1,222 @@
+"""The real application over real sockets and real shards, in this process, with a clock that the test moves."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from plaudit.actors.catalog import CatalogActor
+from plaudit.actors.router import Router
+from plaudit.actors.runtime import InlineHost
+from plaudit.actors.user_shard import ShardSettings
+from plaudit.catalog_file import load_document
+from plaudit.http.app import create_app
+from plaudit.http.keys import KeyRing, hash_key
+from plaudit.storage.directory import open_directory, shard_directory
+
+SHARDS = 2
+ADMIN_KEY = "testkey1.a-body-that-nobody-guesses"
+START = "2026-03-02T10:00:00.250+00:00"
+"""A Monday."""
+CATALOG = """
+attributes = [
+    { key = "plan", name = "Plan", type = "user" },
+    { key = "city", name = "City", type = "user" },
+    { key = "subject", name = "Subject", type = "event" },
+]
+metrics = [
+    { key = "lessons", name = "Lessons", units = "lessons" },
+    { key = "pages", name = "Pages" },
+    { key = "hours", name = "Hours" },
+]
+
+[streak]
+metrics = [{ key = "lessons", threshold = 1 }, { key = "hours", threshold = 2 }]
+
+[[achievements]]
+key = "first"
+name = "First steps"
+description = "Finish a lesson."
+badge_url = "https://example.org/first.png"
+metric = "lessons"
+metric_value = 1
+
+[[achievements]]
+key = "third"
+name = "Third time"
+metric = "lessons"
+metric_value = 3
+
+[[achievements]]
+key = "closed"
+name = "Too late"
+metric = "lessons"
+metric_value = 2
+status = "locked"
+
+[[achievements]]
+key = "deep"
+name = "Deep work"
+metric = "hours"
+metric_value = 2.5
+
+[[points]]
+key = "xp"
+name = "Experience"
+description = "All your work."
+triggers = [
+    { key = "each", metric = "lessons", metric_threshold = 1, points = 10 },
+    { key = "third", metric = "lessons", metric_threshold = 3, points = 50 },
+]
+
+[[points]]
+key = "coins"
+name = "Coins"
+badge_url = "https://example.org/coin.png"
+max_points = 15
+triggers = [{ key = "pages", metric = "pages", metric_threshold = 20, points = 6 }]
+"""
+
+
+class MovedClock:
+    """Unix milliseconds, standing still until the test moves them."""
+
+    def __init__(self, moment: str) -> None:
+        self._now_ms = 0
+        self.move_to(moment)
+
+    def move_to(self, moment: str) -> None:
+        """Set the time, an ISO date-time with its offset from UTC."""
+        self._now_ms = round(datetime.fromisoformat(moment).timestamp() * 1000)
+
+    def __call__(self) -> int:
+        return self._now_ms
+
+
+class Api:
+    """A gateway with its shards, as the server puts them together, and a client that has the admin key."""
+
+    def __init__(self, data: Path, sockets: Path) -> None:
+        self.data = data
+        self.clock = MovedClock(START)
+        manifest = open_directory(data, SHARDS, "11111111-2222-4333-8444-555555555555", SHARDS)
+        addresses = [str(sockets / f"{index}.sock") for index in range(SHARDS)]
+        self._hosts = [
+            InlineHost(
+                ShardSettings(index, str(shard_directory(data, index)), manifest.id, address), self._report, self.clock
+            )
+            for index, address in enumerate(addresses)
+        ]
+        self.router = Router(addresses, 1)
+        self.troubles: list[str] = []
+        self.client: httpx.AsyncClient
+        self._catalog: CatalogActor
+
+    def _report(self, trouble: str) -> None:
+        self.troubles.append(trouble)
+
+    async def start(self) -> None:
+        """Settle catalog and key, and serve. The shards are closed still."""
+        path = self.data / "catalog.toml"
+        path.write_text(CATALOG, "utf-8")
+        self._catalog = await CatalogActor.open(self.data, self.clock)
+        await self._catalog.apply(load_document(path))
+        await self._catalog.save_key(hash_key(ADMIN_KEY), "environment")
+        self.router.start()
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(
+                create_app(self.router, KeyRing(await self._catalog.load_keys())), raise_app_exceptions=False
+            ),
+            base_url="http://plaudit.test",
+            headers={"X-API-KEY": ADMIN_KEY},
+        )
+
+    async def open_shards(self) -> None:
+        """Open the shards, whether they have been closed or killed."""
+        for host in self._hosts:
+            await host.open(self._catalog.catalog)
+        await self.router.wait_ready()
+
+    async def close_shards(self) -> None:
+        """Close the shards cleanly: everything is in their state, and their logs are gone."""
+        for host in self._hosts:
+            await host.close()
+
+    def kill_shards(self) -> None:
+        """Lose the shards as if their processes had been killed: what they know is in their logs."""
+        for host in self._hosts:
+            host.kill()
+
+    async def checkpoint(self) -> None:
+        """Save what the logs hold, with the shards open."""
+        for host in self._hosts:
+            assert host._shard is not None
+            await host._shard._checkpointer.run_once()
+
+    async def stop(self) -> None:
+        """Leave nothing running."""
+        await self.client.aclose()
+        await self.router.close()
+        await self.close_shards()
+        await self._catalog.close()
+
+    async def send(
+        self,
+        user: str | dict[str, Any] = "sam",
+        value: float = 1,
+        metric: str = "lessons",
+        *,
+        key: str | None = None,
+        attributes: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send an event of a user, given by id or with a profile; `key` is an idempotency key."""
+        body: dict[str, Any] = {"user": {"id": user} if isinstance(user, str) else user, "value": value}
+        if attributes is not None:
+            body["attributes"] = attributes
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return await self.client.post(f"/v1/metrics/{metric}/event", json=body, headers=headers)
+
+    async def send_ok(self, *args: Any, **kwargs: Any) -> Any:
+        """Send an event that must be recorded; returns the response's body."""
+        response = await self.send(*args, **kwargs)
+        assert response.status_code == 201, response.text
+        return response.json()
+
+    async def user(self, user_id: str = "sam") -> Any:
+        """The profile of a user."""
+        response = await self.client.get(f"/v1/users/{user_id}")
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def metrics(self, user_id: str = "sam") -> dict[str, Any]:
+        """The metrics of a user, by key."""
+        response = await self.client.get(f"/v1/users/{user_id}/metrics")
+        assert response.status_code == 200, response.text
+        return {metric["key"]: metric for metric in response.json()}
+
+    async def totals(self, user_id: str = "sam") -> dict[str, float]:
+        """The totals of a user, by the metrics' keys."""
+        return {key: metric["current"] for key, metric in (await self.metrics(user_id)).items()}
+
+
+@pytest.fixture
+async def unopened(tmp_path: Path) -> AsyncIterator[Api]:
+    """A gateway whose shards are not open."""
+    sockets = Path(tempfile.mkdtemp(prefix="p-"))
+    api = Api(tmp_path, sockets)
+    await api.start()
+    yield api
+    await api.stop()
+    shutil.rmtree(sockets)
+
+
+@pytest.fixture
+async def api(unopened: Api) -> Api:
+    """A gateway that answers."""
+    await unopened.open_shards()
+    return unopened
