@@ -30,7 +30,7 @@ def bare_app(size: int) -> Starlette:
 
 
 def main() -> None:
-    """Serve until SIGTERM, with the settings that `plaudit serve` gives uvicorn."""
+    """Serve until SIGTERM, with the settings that plaudit/gateway.py gives uvicorn."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--size", type=int, default=1000, help="bytes of the response's body")
@@ -42,7 +42,9 @@ def main() -> None:
         loop="uvloop",
         http="httptools",
         ws="none",
+        lifespan="off",
         access_log=False,
+        server_header=False,
         log_level="warning",
     )
 

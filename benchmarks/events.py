@@ -130,10 +130,10 @@ def report(contenders: Sequence[Contender], connections: int) -> Table:
     for contender in contenders:
         table.add_column(contender.name, justify="right")
     columns = [_column(contender, contenders[0]) for contender in contenders]
-    labels = ("events/s", "  of bare", "  of bare, in all rounds")
-    stages = (f"{connections} connections", "half of its peak", "one connection")
-    latencies = [f"{stage}, {percentile} ms" for stage in stages for percentile in ("p50", "p99")]
-    for label, *cells in zip((*labels, *latencies, "errors"), *columns, strict=True):
+    labels = ["events/s", "of bare", "of bare, lowest-highest"]
+    for stage in (f"{connections} connections", "half of its peak", "one connection"):
+        labels += [f"{stage}, p50 ms", f"{stage}, p99 ms"]
+    for label, *cells in zip((*labels, "errors"), *columns, strict=True):
         table.add_row(label, *cells)
     return table
 
@@ -141,7 +141,7 @@ def report(contenders: Sequence[Contender], connections: int) -> Table:
 def _column(contender: Contender, bare: Contender) -> list[str]:
     peaks = [load.requests_per_s for load in contender.peak]
     ratios = [peak / load.requests_per_s for peak, load in zip(peaks, bare.peak, strict=True)]
-    column = [f"{median(peaks):,.0f}", f"{median(ratios):.2f}", f"{min(ratios):.2f} - {max(ratios):.2f}"]
+    column = [f"{median(peaks):,.0f}", f"{median(ratios):.2f}", f"{min(ratios):.2f}-{max(ratios):.2f}"]
     for loads in (contender.peak, contender.half, contender.idle):
         column += [f"{median(load.p50_ms for load in loads):.2f}", f"{median(load.p99_ms for load in loads):.2f}"]
     return [*column, str(contender.errors)]

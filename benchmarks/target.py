@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import ceil
 
 HOST = "127.0.0.1"
-PATH = "/v1/metrics/lessons-completed/event"
+METRIC = "lessons"  # of examples/study.toml
+PATH = f"/v1/metrics/{METRIC}/event"
 API_KEY = "benchkey.0123456789abcdef0123456789abcdef"
 USERS_MAX = 1_000_000  # the generators keep a request of some 250 bytes for each
 

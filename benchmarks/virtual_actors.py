@@ -9,7 +9,6 @@ import logging
 import os
 import time
 from dataclasses import dataclass
-from decimal import Decimal
 from statistics import fmean
 from typing import Any
 
@@ -18,20 +17,12 @@ from rich.table import Table
 
 from benchmarks.machine import describe_machine, resident_bytes
 from benchmarks.servers import ROOT
-from benchmarks.target import HOST
+from benchmarks.target import HOST, METRIC
+from plaudit.catalog_file import load_document
 from plaudit.engine.amounts import UNIT
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import SINGLE_TENANT, RecordEvent, UserFields, UserKey
-from plaudit.engine.compiled import CompiledCatalog, compile_catalog
-from plaudit.engine.document import (
-    AchievementEntry,
-    Document,
-    MetricEntry,
-    PointsEntry,
-    StreakEntry,
-    StreakMetricEntry,
-    TriggerEntry,
-)
+from plaudit.engine.compiled import compile_catalog
 from plaudit.engine.process import process
 from plaudit.engine.revision import revise
 from plaudit.engine.user import User
@@ -44,32 +35,6 @@ NOW_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 DAY_MS = 86_400_000
 OBJECT_STORE_BYTES = 80 * 2**20
 TIMEOUT_S = 300.0
-
-
-def study_catalog() -> CompiledCatalog:
-    """One metric with five achievements, a streak and points."""
-    metric = "lessons-completed"
-    document = Document(
-        metrics=(MetricEntry(key=metric, name="Lessons completed"),),
-        achievements=tuple(
-            AchievementEntry(
-                key=f"lessons-{value}", name=f"{value} lessons", metric=metric, metric_value=Decimal(value)
-            )
-            for value in (1, 5, 10, 50, 100)
-        ),
-        points=(
-            PointsEntry(
-                key="xp",
-                name="XP",
-                triggers=(
-                    TriggerEntry(key="each-lesson", metric=metric, metric_threshold=1, points=10),
-                    TriggerEntry(key="each-ten", metric=metric, metric_threshold=10, points=50),
-                ),
-            ),
-        ),
-        streak=StreakEntry(metrics=(StreakMetricEntry(key=metric, threshold=1),)),
-    )
-    return compile_catalog(revise(Catalog(), document, NOW_MS))
 
 
 @dataclass(frozen=True)
@@ -85,7 +50,8 @@ class Users:
     """Owner of some users: the body of a Ray actor, and the only thing that is different is how many it owns."""
 
     def __init__(self) -> None:
-        self._catalog = study_catalog()
+        document = load_document(ROOT / "examples" / "study.toml")
+        self._catalog = compile_catalog(revise(Catalog(), document, NOW_MS))
         self._users: dict[UserKey, User] = {}
 
     def resident_bytes(self) -> tuple[int, int]:
@@ -93,7 +59,7 @@ class Users:
         return resident_bytes(os.getpid())
 
     def build(self, count: int) -> Built:
-        """`count` users, each with events on ten days in a row: totals, a streak, three achievements and points."""
+        """`count` users, each with events on ten days in a row: a total, a streak, two achievements and points."""
         before, _ = self.resident_bytes()
         started = time.perf_counter()
         self._apply_to_all(count, NOW_MS)
@@ -113,7 +79,7 @@ class Users:
             user_id = f"user-{number}"
             key = (SINGLE_TENANT, user_id)
             event_id = number.to_bytes(16, "big")
-            event = RecordEvent(user_id, "lessons-completed", UNIT, event_id, UserFields(tz="Europe/Paris"))
+            event = RecordEvent(user_id, METRIC, UNIT, event_id, UserFields(tz="Europe/Paris"))
             self._users[key] = process(self._users.get(key), event, self._catalog, now_ms).user
 
 

@@ -89,7 +89,7 @@ def serve_command(
     try:
         document = load_document(catalog) if catalog is not None else None
         uvloop.run(serve(settings, document, reporter))
-    except (CatalogFileError, StorageError, ServerFailed) as error:
+    except (CatalogFileError, StorageError, ServerFailed, OSError) as error:
         reporter.end()
         _fail(str(error))
     console.print("Stopped; everything is saved.")

@@ -31,6 +31,14 @@ class GatewaySpec(Struct, frozen=True):
 class _Uvicorn(uvicorn.Server):
     """uvicorn without signal handlers of its own: the server decides when a gateway stops."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
@@ -56,22 +64,22 @@ async def run_gateway(
     )
     server = _Uvicorn(config)
 
+    async def announce() -> None:
+        await server.listening.wait()
+        await router.wait_ready()
+        on_ready()
+
     async def watch() -> None:
-        ready = asyncio.create_task(router.wait_ready())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait((ready, stopping), return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        if not stop.is_set():
-            on_ready()
-        await stopping
+        await stop.wait()
         server.should_exit = True
 
-    watching = asyncio.create_task(watch())
+    tasks = [asyncio.create_task(announce()), asyncio.create_task(watch())]
     try:
         await server.serve(sockets=[listening])
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await router.close()
 
 

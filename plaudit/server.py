@@ -17,7 +17,7 @@ from uuid import uuid4
 from plaudit.actors.catalog import CatalogActor
 from plaudit.actors.clock import system_clock
 from plaudit.actors.ray_runtime import RayRuntime
-from plaudit.actors.runtime import InlineRuntime, Runtime, ShardHost
+from plaudit.actors.runtime import HostLost, InlineRuntime, Runtime, ShardHost
 from plaudit.actors.supervisor import Supervisor
 from plaudit.actors.user_shard import Opened, ShardSettings
 from plaudit.config import DEFAULT_SHARDS, Settings
@@ -173,11 +173,14 @@ class Server:
             hosts.append((settings, await runtime.host(settings)))
         supervisor = Supervisor(hosts, lambda: catalog.catalog, self._give_up)
         self._reporter.shards_opening(manifest.shards)
+        self._stack.push_async_callback(supervisor.stop)
         try:
             await supervisor.start(self._reporter.shard_opened)
         except ExceptionGroup as group:
-            raise group.exceptions[0] from None
-        self._stack.push_async_callback(supervisor.stop)
+            first = group.exceptions[0]
+            if isinstance(first, HostLost):
+                raise ServerFailed(f"the runtime does not answer: {first}") from None
+            raise first from None
         return [settings.address for settings, _ in hosts]
 
     def _socket_directory(self) -> Path:

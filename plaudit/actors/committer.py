@@ -45,6 +45,7 @@ class Committer:
         self._groups: deque[_Group] = deque([_Group()])
         self._wake = asyncio.Event()
         self._advanced = asyncio.Condition()
+        self._error: Exception | None = None
         self._task = asyncio.create_task(self._run())
         self.committed = applied
         """The number of the last durable command."""
@@ -75,9 +76,11 @@ class Committer:
         self._wake.set()
 
     async def wait(self, number: int) -> None:
-        """Return when the command of this number is durable."""
+        """Return when the command of this number is durable. Raises the error of the commit that ended it all."""
         async with self._advanced:
-            await self._advanced.wait_for(lambda: self.committed >= number)
+            await self._advanced.wait_for(lambda: self.committed >= number or self._error is not None)
+        if self._error is not None:
+            raise self._error
 
     async def close(self) -> None:
         """Return when everything is durable and released; stop."""
@@ -104,6 +107,9 @@ class Committer:
                         self._groups.append(_Group())
                     await self._commit(group)
         except Exception as error:  # noqa: BLE001  # whatever it is, nobody knows what the log holds now
+            async with self._advanced:
+                self._error = error
+                self._advanced.notify_all()
             self._fail(error)
 
     async def _commit(self, group: _Group) -> None:

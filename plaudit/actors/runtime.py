@@ -50,9 +50,7 @@ class InlineHost:
 
     async def open(self, catalog: Catalog) -> Opened:
         """See `ShardHost`."""
-        if self._failed is not None:
-            failed, self._failed = self._failed, None
-            await failed.abandon()
+        await self._clear_away()
         if self._shard is not None:
             return await self._shard.open(catalog)
         shard = UserShard(self._settings, self._clock, self._fail)
@@ -62,9 +60,16 @@ class InlineHost:
 
     async def close(self) -> None:
         """See `ShardHost`."""
+        await self._clear_away()
         if self._shard is not None:
             await self._shard.close()
             self._shard = None
+
+    async def _clear_away(self) -> None:
+        """Let go of what a shard that failed still holds."""
+        if self._failed is not None:
+            failed, self._failed = self._failed, None
+            await failed.abandon()
 
     def kill(self) -> None:
         """Lose the shard as if its process had been killed. For tests."""

@@ -27,7 +27,7 @@ from plaudit.storage.errors import Corrupt, InUse, OtherRules
 from plaudit.storage.files import DirectoryLock
 from plaudit.storage.log import Log
 from plaudit.storage.records import CatalogChange, Record, decode_body
-from plaudit.storage.sqlite import Synchronous
+from plaudit.storage.sqlite import Synchronous, explain
 from plaudit.storage.state import StateStore
 
 Durability = Literal["commit", "process"]
@@ -114,8 +114,11 @@ class UserShard:
         self._opened = None
 
     def fail(self, error: BaseException) -> None:
-        """Stop at once: no reply leaves any more, and nothing more is taken. The host is told why."""
-        if not self._has_failed:
+        """Stop at once: no reply leaves any more, and nothing more is taken. The host is told why.
+
+        Before the shard is open there is nothing to stop: `open` raises.
+        """
+        if self._opened is not None and not self._has_failed:
             self._stop()
             self._report(f"shard {self._settings.index} stops and will recover: {type(error).__name__}: {error}")
 
@@ -205,7 +208,10 @@ class UserShard:
         if catalog != self._committer.catalog:
             number = self._committer.next_number()
             self._committer.add_catalog(CatalogChange(self._stamp.now_ms(), catalog))
-            await self._committer.wait(number)
+            try:
+                await self._committer.wait(number)
+            except sqlite3.Error as error:
+                raise explain(error, self._directory) from error
             self._executor.adopt(compile_catalog(catalog))
 
     def _accept(self, connection: Connection) -> "_GatewayLink":

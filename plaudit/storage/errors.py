@@ -21,6 +21,10 @@ class WrongDirectory(StorageError):
     """The directory is not what the settings say it is."""
 
 
+class Unusable(StorageError):
+    """The file system does not let this process read or write."""
+
+
 class Corrupt(StorageError):
     """A file holds something that this program did not write."""
 

@@ -1,13 +1,15 @@
 """The write-ahead log: segments, so that cutting it is removing files and never stands in a commit's way."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.files import sync_directory
 from plaudit.storage.records import Record
 from plaudit.storage.segment import Segment
-from plaudit.storage.sqlite import Synchronous
+from plaudit.storage.sqlite import Synchronous, explain
 
 SEGMENT_SIZE_BYTES = 16 * 2**20
 
@@ -45,17 +47,20 @@ class Log:
         the page cache could be read once and then be gone. Raises Corrupt, Fenced or InUse.
         """
         log = cls(directory, epoch, synchronous, segment_size)
-        old = [await Segment.open(path, epoch) for path in sorted(directory.glob("log-????????.sqlite"))]
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            old = []
+            for path in sorted(directory.glob("log-????????.sqlite")):
+                old.append(await Segment.open(path, epoch))
+                stack.push_async_callback(old[-1].close)
             tail = _join([(segment.path, await segment.read()) for segment in old], after)
             log._index = max((int(segment.path.stem.removeprefix("log-")) for segment in old), default=0)
             log._current = await log._open_next()
-            if tail:
+            stack.push_async_callback(log._current.close)
+            try:
                 await log._current.copy_in(tail)
-        except BaseException:
-            for segment in old:
-                await segment.close()
-            raise
+            except sqlite3.Error as error:
+                raise explain(error, log._current.path) from error
+            stack.pop_all()
         for segment in old:
             await segment.remove()
         sync_directory(directory)

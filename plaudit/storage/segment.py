@@ -77,7 +77,9 @@ class Segment:
         self.size += len(record.body) + len(record.digests)
 
     async def copy_in(self, records: list[Record]) -> None:
-        """Make many records durable at once, in one transaction."""
+        """Make many records durable at once, in one transaction. Raises sqlite3.Error."""
+        if not records:
+            return
         await self._connection.execute_fetchall("BEGIN IMMEDIATE")
         await self._connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, records))
         await self._connection.execute_fetchall("COMMIT")

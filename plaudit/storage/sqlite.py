@@ -6,7 +6,7 @@ from typing import Literal
 
 import aiosqlite
 
-from plaudit.storage.errors import Corrupt, InUse
+from plaudit.storage.errors import Corrupt, InUse, StorageError, Unusable
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
@@ -15,7 +15,7 @@ async def connect(path: Path, synchronous: Synchronous = "FULL") -> aiosqlite.Co
     """Open a file in WAL mode, exclusively, each statement a transaction of its own; create it if it is missing.
 
     SQLite's automatic checkpoint is off: it would run inside a commit. `FULL` is one fsync a commit; `NORMAL` survives
-    the process but not a power cut. Raises InUse or Corrupt.
+    the process but not a power cut. Raises InUse, Unusable or Corrupt.
     """
     connection = await aiosqlite.connect(path, isolation_level=None, timeout=0)
     try:
@@ -29,8 +29,8 @@ async def connect(path: Path, synchronous: Synchronous = "FULL") -> aiosqlite.Co
     return connection
 
 
-def explain(error: sqlite3.Error, path: Path) -> InUse | Corrupt:
-    """SQLite's error on opening or reading a file, as one of ours that names it."""
-    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-        return InUse(f"{path}: open in another process")
+def explain(error: sqlite3.Error, path: Path) -> StorageError:
+    """SQLite's error on a file, as one of ours that names it."""
+    if isinstance(error, sqlite3.OperationalError):
+        return InUse(f"{path}: open in another process") if "locked" in str(error) else Unusable(f"{path}: {error}")
     return Corrupt(f"{path}: {error}")

@@ -7,6 +7,8 @@ only when `finish_checkpoint` has said that all users of the cut are in.
 import json
 import sqlite3
 from collections.abc import Iterable
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import aiosqlite
@@ -51,6 +53,24 @@ _SAVE_USER = """
 INSERT INTO users (id, tenant, key, applied, chunk, snapshot) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET applied = excluded.applied, chunk = excluded.chunk, snapshot = excluded.snapshot
 """
+
+LOOKUP_KEYS_MAX = 1024
+
+
+def _round_up(count: int) -> int:
+    """The next power of two: so there are few different statements, and SQLite has them compiled."""
+    return 1 << (count - 1).bit_length()
+
+
+@cache
+def _find_users(count: int) -> str:
+    """Finds users by key. Bound one by one: SQLite's JSON would end a key at a NUL."""
+    values = ", ".join(["(?, ?)"] * count)
+    return (
+        f"WITH wanted (tenant, key) AS (VALUES {values}) "  # noqa: S608  # made of nothing but question marks
+        "SELECT users.id, users.tenant, users.key, applied, chunk, snapshot "
+        "FROM wanted CROSS JOIN users ON users.tenant = wanted.tenant AND users.key = wanted.key"
+    )
 
 
 class StoredUser(Struct, frozen=True):
@@ -127,13 +147,13 @@ class StateStore:
         return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else None
 
     async def load_users(self, keys: Iterable[UserKey]) -> list[StoredUser]:
-        """Those of the users that are saved. One query."""
-        wanted = json.dumps(list(keys))
-        rows = await self._read(
-            "SELECT users.id, tenant, users.key, applied, chunk, snapshot FROM json_each(?) AS wanted "
-            "JOIN users ON tenant = wanted.value ->> 0 AND users.key = wanted.value ->> 1",
-            (wanted,),
-        )
+        """Those of the users that are saved. One query for each LOOKUP_KEYS_MAX keys."""
+        rows: list[sqlite3.Row] = []
+        wanted = list(keys)
+        for start in range(0, len(wanted), LOOKUP_KEYS_MAX):
+            part = wanted[start : start + LOOKUP_KEYS_MAX]
+            padded = [*part, *[(None, None)] * (_round_up(len(part)) - len(part))]
+            rows.extend(await self._read(_find_users(len(padded)), tuple(chain.from_iterable(padded))))
         return [StoredUser(id_, (tenant, key), *rest) for id_, tenant, key, *rest in rows]
 
     async def load_all_users(self) -> list[StoredUser]:
@@ -226,7 +246,7 @@ class StateStore:
             await self._connection.execute_fetchall("ROLLBACK")
             raise Fenced(f"{self.path}: epoch {self.epoch} is over")
 
-    async def _read(self, sql: str, parameters: tuple[int | str, ...] = ()) -> Iterable[sqlite3.Row]:
+    async def _read(self, sql: str, parameters: tuple[int | str | None, ...] = ()) -> Iterable[sqlite3.Row]:
         try:
             return await self._connection.execute_fetchall(sql, parameters)
         except sqlite3.Error as error:

@@ -2,7 +2,7 @@
 
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -64,7 +64,7 @@ async def test_a_killed_shard_and_a_killed_server_lose_nothing(servers: Servers)
 async def test_a_killed_shard_is_seen_by_no_client(servers: Servers) -> None:
     account = Account()
     choices = random.Random(7)
-    kills = {n: lambda: servers.kill_a_shard(choices) for n in (200, 600, 1000)}
+    kills: dict[int, Callable[[], object]] = {n: lambda: servers.kill_a_shard(choices) for n in (200, 600, 1000)}
     await run_load(servers.current.url, account, 7, EVENTS, kills)
     assert account.answered == EVENTS
     await check(servers.current.url, account)

@@ -1,4 +1,8 @@
+import time
 import zoneinfo
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -40,12 +44,32 @@ def test_a3_4_anything_else_is_no_zone(key: str) -> None:
     assert find_zone(key) is None
 
 
-def test_zones_come_from_the_package_and_not_from_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def strange_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock is in Tokyo and whose zone files say that London is as well."""
+    tokyo = resources.files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "Europe" / "London").write_bytes(tokyo)
+    zoneinfo.reset_tzpath([tmp_path])
     monkeypatch.setenv("TZ", "Asia/Tokyo")
-    monkeypatch.setattr(zoneinfo, "TZPATH", ())
+    time.tzset()
+    forget_zones()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+    zoneinfo.reset_tzpath()
+    forget_zones()
+
+
+def forget_zones() -> None:
+    zoneinfo.ZoneInfo.clear_cache()
     find_zone.cache_clear()
-    assert local_day(instant("2024-01-15T23:00"), "Europe/London") == day("2024-01-15")
-    assert local_day(instant("2024-01-15T23:00"), None) == day("2024-01-15")
+
+
+@pytest.mark.usefixtures("strange_machine")
+@pytest.mark.parametrize("zone", ["Europe/London", None, "Europe/Atlantis"])
+def test_zones_come_from_the_package_and_never_from_the_machine(zone: str | None) -> None:
+    assert local_day(instant("2024-01-15T23:00", "Etc/UTC"), zone) == day("2024-01-15")
 
 
 def test_q32_no_zone_is_utc() -> None:

@@ -20,6 +20,8 @@ from plaudit.http.keys import KeyRing, hash_key
 from plaudit.storage.directory import open_directory, shard_directory
 
 SHARDS = 2
+MEMORY = Path("/dev/shm")
+"""Where an fsync costs nothing; what fsyncs are for is tested with the storage."""
 ADMIN_KEY = "testkey1.a-body-that-nobody-guesses"
 START = "2026-03-02T10:00:00.250+00:00"
 """A Monday."""
@@ -101,24 +103,20 @@ class MovedClock:
 class Api:
     """A gateway with its shards, as the server puts them together, and a client that has the admin key."""
 
-    def __init__(self, data: Path, sockets: Path) -> None:
-        self.data = data
+    def __init__(self, directory: Path) -> None:
+        self.data = directory / "data"
+        self.data.mkdir()
         self.clock = MovedClock(START)
-        manifest = open_directory(data, SHARDS, "11111111-2222-4333-8444-555555555555", SHARDS)
-        addresses = [str(sockets / f"{index}.sock") for index in range(SHARDS)]
-        self._hosts = [
-            InlineHost(
-                ShardSettings(index, str(shard_directory(data, index)), manifest.id, address), self._report, self.clock
-            )
-            for index, address in enumerate(addresses)
+        manifest = open_directory(self.data, SHARDS, "11111111-2222-4333-8444-555555555555", SHARDS)
+        settings = [
+            ShardSettings(i, str(shard_directory(self.data, i)), manifest.id, str(directory / f"{i}.sock"))
+            for i in range(SHARDS)
         ]
-        self.router = Router(addresses, 1)
         self.troubles: list[str] = []
+        self._hosts = [InlineHost(each, self.troubles.append, self.clock) for each in settings]
+        self.router = Router([each.address for each in settings], 1)
         self.client: httpx.AsyncClient
         self._catalog: CatalogActor
-
-    def _report(self, trouble: str) -> None:
-        self.troubles.append(trouble)
 
     async def start(self) -> None:
         """Settle catalog and key, and serve. The shards are closed still."""
@@ -205,14 +203,14 @@ class Api:
 
 
 @pytest.fixture
-async def unopened(tmp_path: Path) -> AsyncIterator[Api]:
+async def unopened() -> AsyncIterator[Api]:
     """A gateway whose shards are not open."""
-    sockets = Path(tempfile.mkdtemp(prefix="p-"))
-    api = Api(tmp_path, sockets)
+    directory = Path(tempfile.mkdtemp(prefix="p-", dir=MEMORY if MEMORY.is_dir() else None))
+    api = Api(directory)
     await api.start()
     yield api
     await api.stop()
-    shutil.rmtree(sockets)
+    shutil.rmtree(directory)
 
 
 @pytest.fixture
