@@ -24,15 +24,20 @@ _DIGITS_MAX = 14  # of the integer part, checked before any big number is built:
 _INT64_MAX = 2**63 - 1
 
 
-def parse_amount(value: Decimal, field: str) -> int:
-    """The amount nearest to `value`, rounded once, half to even, at nine places.
+def to_amount(value: Decimal) -> int:
+    """The amount nearest to a number of at most 10^15, rounded once, half to even, at nine places."""
+    return int(value.quantize(_QUANTUM, ROUND_HALF_EVEN, _CONTEXT).scaleb(PLACES, _CONTEXT))
 
-    Raises Invalid, naming `field`, if the value is not a finite number of at most 10^12 either way.
-    """
-    if not value.is_finite() or value.adjusted() >= _DIGITS_MAX:
-        raise Invalid(f"{field}: expected a number between -10^12 and 10^12")
-    amount = int(value.quantize(_QUANTUM, ROUND_HALF_EVEN, _CONTEXT).scaleb(PLACES, _CONTEXT))
-    if not -VALUE_MAX <= amount <= VALUE_MAX:
+
+def parse_amount(value: Decimal, field: str) -> int:
+    """The amount of an event's value. Raises Invalid, naming `field`, unless it is a number up to 10^12 either way."""
+    if not value:
+        return 0
+    if (
+        not value.is_finite()
+        or value.adjusted() >= _DIGITS_MAX
+        or not -VALUE_MAX <= (amount := to_amount(value)) <= VALUE_MAX
+    ):
         raise Invalid(f"{field}: expected a number between -10^12 and 10^12")
     return amount
 

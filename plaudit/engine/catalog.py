@@ -1,8 +1,9 @@
 """The catalog: everything that is configured, as plain data.
 
 Every item has an `id` (a UUID, on the wire) and a `number` (a small integer, never used again for another item of its
-kind), by which users' state refers to it. An item that is removed is archived, never deleted: state and history still
-name it, and the same key brings it back. Instants are Unix milliseconds. Decimals are exact.
+kind; triggers are numbered within their system), by which users' state refers to it. An item that is removed is
+archived, never deleted: state and history still name it, and the same key brings it back. Instants are Unix
+milliseconds. Decimals are exact.
 """
 
 from decimal import Decimal

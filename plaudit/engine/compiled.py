@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from plaudit.engine.amounts import PLACES, UNIT
+from plaudit.engine.amounts import UNIT, to_amount
 from plaudit.engine.catalog import Achievement, Catalog, Metric, PointsSystem, PointsTrigger
 
 
@@ -57,7 +57,7 @@ class CompiledCatalog:
 
 def metric_value_amount(achievement: Achievement) -> int:
     """The total at which an achievement completes, as an amount."""
-    return int(achievement.metric_value.scaleb(PLACES).to_integral_value())
+    return to_amount(achievement.metric_value)
 
 
 def compile_catalog(catalog: Catalog) -> CompiledCatalog:

@@ -1,5 +1,6 @@
 """The catalog as its author writes it: no ids, no numbers, no dates. Validated as a whole before anything changes."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -7,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-KEY_PATTERN = r"^[A-Za-z0-9_-]+$"
+KEY_PATTERN = r"^[A-Za-z0-9_-]+\Z"
 KEY_LENGTH_MAX = 100
 NAME_LENGTH_MAX = 255
 TEXT_LENGTH_MAX = 2000
@@ -19,6 +20,7 @@ Threshold = Annotated[int, Meta(ge=1, le=10**12)]
 StreakThreshold = Annotated[int, Meta(ge=1, le=10_000)]
 Points = Annotated[int, Meta(ge=-(10**12), le=10**12)]
 METRIC_VALUE_MAX = 10**15
+_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class MetricEntry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +116,7 @@ def find_problems(document: Document) -> list[Problem]:
     metrics = {metric.key for metric in document.metrics}
     return [
         *_duplicates("[[metrics]]", (metric.key for metric in document.metrics)),
+        *_currency_problems(document),
         *_attribute_duplicates(document),
         *_duplicates("[[achievements]]", (achievement.key for achievement in document.achievements)),
         *_duplicates("[[points]]", (points.key for points in document.points)),
@@ -129,6 +132,13 @@ def _duplicates(table: str, keys: Iterable[str]) -> Iterator[Problem]:
             yield Problem(f'{table} "{key}"', "key", f"expected a key of its own, got one that is used {count} times")
 
 
+def _currency_problems(document: Document) -> Iterator[Problem]:
+    for metric in document.metrics:
+        if metric.unit_type == "currency" and not _CURRENCY.fullmatch(metric.units):
+            expected = f"expected the code of a currency such as USD, got {metric.units!r}"
+            yield Problem(f'[[metrics]] "{metric.key}"', "units", expected)
+
+
 def _attribute_duplicates(document: Document) -> Iterator[Problem]:
     for kind in ("user", "event"):
         keys = (attribute.key for attribute in document.attributes if attribute.type == kind)
@@ -139,8 +149,9 @@ def _achievement_problems(document: Document, metrics: set[str]) -> Iterator[Pro
     for achievement in document.achievements:
         table = f'[[achievements]] "{achievement.key}"'
         yield from _unknown_metric(table, "metric", achievement.metric, metrics)
-        if not 1 <= achievement.metric_value <= METRIC_VALUE_MAX:
-            expected = f"expected a number from 1 to 10^15, got {achievement.metric_value}"
+        value = achievement.metric_value
+        if not value.is_finite() or not 1 <= value <= METRIC_VALUE_MAX:
+            expected = f"expected a number from 1 to 10^15, got {value}"
             yield Problem(table, "metric_value", expected)
 
 

@@ -1,6 +1,7 @@
 """Create or update the user from the fields that a request passes (reference: Users; Q-06 to Q-10)."""
 
-from datetime import UTC, date, datetime
+import re
+from datetime import UTC, datetime
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from plaudit.engine.timezones import find_zone, local_day
 from plaudit.engine.user import Period, Profile, User
 
 _NOTHING = UserFields()
+_DATE_OR_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
 
 
 def identify(user: User | None, fields: UserFields, catalog: CompiledCatalog, now_ms: int) -> User:
@@ -80,9 +82,9 @@ def _sign_up_day(profile: Profile, fields: UserFields, today: int) -> int | None
 
 def _parse_day(text: str) -> int | None:
     """The calendar day of a date, or the UTC day of an ISO date-time."""
+    if not _DATE_OR_TIME.fullmatch(text):
+        return None
     try:
-        if len(text) == len("YYYY-MM-DD"):
-            return date.fromisoformat(text).toordinal()
         moment = datetime.fromisoformat(text)
         return (moment.astimezone(UTC) if moment.tzinfo else moment).toordinal()
     except (ValueError, OverflowError):
@@ -107,12 +109,11 @@ def check_attribute_keys(attributes: dict[str, str], known: frozenset[str], kind
 
 
 def _moved(user: User, now_ms: int) -> User:
-    """The user after a change of time zone: days that the move skipped are not missed ones."""
+    """The user after a change of time zone: days that the move skipped are not missed, and today is still to count."""
     today = local_day(now_ms, user.profile.tz)
-    skipped = max(0, today - user.period.day)
-    if not skipped:
+    if today <= user.period.day:
         return user
     moved = replace(user, period=Period(today))
     if user.streak.length:
-        moved.streak = replace(user.streak, last_day=user.streak.last_day + skipped)
+        moved.streak = replace(user.streak, last_day=today - 1)
     return moved

@@ -23,7 +23,7 @@ def process(user: User | None, event: RecordEvent, catalog: CompiledCatalog, now
     if event.attributes:
         check_attribute_keys(event.attributes, catalog.event_attributes, "event")
     if user is not None:
-        user = advance(user, now_ms)
+        user = advance(user, now_ms, event.fields.tz)
     user = identify(user, event.fields, catalog, now_ms)
     number = metric.definition.number
     before = user.totals.get(number, 0)

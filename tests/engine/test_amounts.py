@@ -61,7 +61,6 @@ def test_q16_a_value_that_is_no_number_within_bounds_is_refused_and_its_field_na
         parse_amount(Decimal(text), "events[3].value")
 
 
-@pytest.mark.xfail(strict=True, reason="the size of a zero's exponent is taken for the size of the number")
 @pytest.mark.parametrize("text", ["0e14", "-0e20", "0.0e999"])
 def test_q16_zero_is_accepted_however_it_is_written(text: str) -> None:
     assert parse_amount(Decimal(text), "value") == 0

@@ -77,12 +77,10 @@ def test_a_metric_value_of_up_to_nine_places_is_exact(value: str) -> None:
     assert metric_value_amount(at(value)) == amount(value)
 
 
-@pytest.mark.xfail(strict=True, reason="rounded twice, the first time to the 28 digits of the ambient decimal context")
 def test_a_metric_value_is_rounded_once_as_the_values_of_events_are() -> None:
     assert metric_value_amount(at("1.000000001499999999999999999999999999")) == amount("1.000000001")
 
 
-@pytest.mark.xfail(strict=True, reason="rounded to the precision of the ambient decimal context: an input that is none")
 def test_a_metric_value_does_not_depend_on_the_decimal_context() -> None:
     expected = amount("12345")
     with localcontext(prec=3):

@@ -74,8 +74,12 @@ async def test_a6_1_a_key_is_one_users_for_one_metric(api: Api) -> None:
         assert (await api.send(user, metric=metric, key="k")).status_code == 202
 
 
-@pytest.mark.parametrize(("one", "other"), [(("a", "bc"), ("ab", "c")), (("a:1", "b"), ("a", "1:b")), (("a", "k"), ("b", "k"))])
-async def test_users_and_keys_do_not_run_into_each_other(api: Api, one: tuple[str, str], other: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("one", "other"), [(("a", "bc"), ("ab", "c")), (("a:1", "b"), ("a", "1:b")), (("a", "k"), ("b", "k"))]
+)
+async def test_users_and_keys_do_not_run_into_each_other(
+    api: Api, one: tuple[str, str], other: tuple[str, str]
+) -> None:
     for user, key in (one, other):
         assert (await api.send(user, key=key)).status_code == 201
 

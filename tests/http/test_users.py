@@ -9,7 +9,7 @@ from tests.http.matching import A_UUID
 
 CREATED = "2026-03-02T10:00:00.250Z"
 LATER = "2026-03-02T11:30:00.000Z"
-NEW = {
+NEW: dict[str, Any] = {
     "id": "sam",
     "email": None,
     "name": None,
