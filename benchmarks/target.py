@@ -42,7 +42,7 @@ def event_body(user_id: str) -> str:
 
 @dataclass(frozen=True)
 class Load:
-    """What a stretch of load met. `errors` counts lost connections, timeouts and responses that were not 2xx."""
+    """What a stretch of load met. `errors` counts lost connections, timeouts, and answers that were not 2xx."""
 
     requests_per_s: float
     p50_ms: float
@@ -52,7 +52,7 @@ class Load:
 
 
 def summarise(latencies_s: Sequence[float], seconds: float, errors: int) -> Load:
-    """The load of successful requests with these latencies. All zero if there were none."""
+    """The load of answers that took so long. All zero if there were none."""
     ordered = sorted(latencies_s)
     p50, p90, p99 = (_percentile(ordered, fraction) * 1000 for fraction in (0.50, 0.90, 0.99))
     return Load(len(ordered) / seconds, p50, p90, p99, errors)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,6 @@ import httpx
 POLL_INTERVAL_S = 0.02
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
-_SERVES = re.compile(r" serves (http://\S+?);")
 
 
 def command(*arguments: str) -> list[str]:
@@ -27,7 +27,7 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 class ServerProcess:
-    """`plaudit serve` on a free port with the inline runtime. Ready when made, unless it ended: see `url`."""
+    """`plaudit serve` on a free port with the inline runtime; it answers when this is made."""
 
     def __init__(self, data: Path, *arguments: str, **variables: str) -> None:
         self._errors = data.with_name(f"{data.name}.stderr")
@@ -42,43 +42,49 @@ class ServerProcess:
         assert self.process.stdout is not None
         self._stdout = self.process.stdout
         self.output = ""
-        self.url: str | None = self._read_url()
-        if self.url is not None:
-            self._wait_ready(self.url)
+        try:
+            self.url = self.read_until(r" serves (http://\S+);")[1]
+            self._wait_ready()
+        except BaseException:
+            self.process.kill()
+            self.wait()
+            raise
 
-    def _read_url(self) -> str | None:
-        """What it says that it serves; None if it ends before it says so."""
+    def read_until(self, pattern: str) -> re.Match[str]:
+        """Read on to the line in which the pattern is found."""
         for line in self._stdout:
             self.output += line
-            found = _SERVES.search(line)
+            found = re.search(pattern, line)
             if found is not None:
-                return found[1]
-        return None
+                return found
+        raise AssertionError(f"it ended and said:\n{self.output}\n{self.errors}")
 
-    def _wait_ready(self, url: str) -> None:
+    def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while True:
-            try:
-                response = httpx.get(f"{url}/readyz")
-            except httpx.ConnectError:
-                response = None
-            if response is not None and response.status_code == 200:
-                return
-            assert time.monotonic() < deadline, response
+        while not self._is_ready():
+            assert time.monotonic() < deadline
             time.sleep(POLL_INTERVAL_S)
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz").status_code == 200
+        except httpx.ConnectError:
+            return False
 
     @property
     def errors(self) -> str:
         """What it has written to stderr."""
         return self._errors.read_text("utf-8")
 
-    def stop(self) -> int:
-        """Send SIGTERM and wait; returns the exit code, and puts the rest of what it said in `output`."""
-        self.process.terminate()
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; returns the exit code. May be called again."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
         return self.wait()
 
     def wait(self) -> int:
-        """Wait for the end; see `stop`."""
-        with self._stdout:
-            self.output += self._stdout.read()
+        """Wait for the end; what the server has said until then is in `output`."""
+        if not self._stdout.closed:
+            with self._stdout:
+                self.output += self._stdout.read()
         return self.process.wait(STOP_TIMEOUT_S)

@@ -1,0 +1,46 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from starlette.routing import Route
+
+from plaudit.actors.router import Router
+from plaudit.cli import app
+from plaudit.http.app import create_app
+from plaudit.http.keys import KeyRing
+
+ROOT = Path(__file__).parents[1]
+_COMMAND: Any = typer.main.get_command(app)
+OPTIONS = _COMMAND.commands["serve"].params
+ROUTES = [route for route in create_app(Router([], 1), KeyRing([])).routes if isinstance(route, Route)]
+
+
+@pytest.fixture(scope="module")
+def docs() -> str:
+    """Everything that a user can read."""
+    return "\n".join(path.read_text("utf-8") for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))])
+
+
+@pytest.mark.parametrize("name", [name for option in OPTIONS for name in (*option.opts, *option.secondary_opts)])
+def test_every_flag_is_documented(docs: str, name: str) -> None:
+    assert f"`{name}" in docs
+
+
+@pytest.mark.parametrize("name", [*(option.envvar for option in OPTIONS), "PLAUDIT_ADMIN_KEY"])
+def test_every_variable_is_documented(docs: str, name: str) -> None:
+    assert f"`{name}" in docs
+
+
+@pytest.mark.parametrize("command", sorted(_COMMAND.commands))
+def test_every_command_is_documented(docs: str, command: str) -> None:
+    assert f"plaudit {command}" in docs
+
+
+@pytest.mark.parametrize("path", [route.path for route in ROUTES])
+def test_every_route_is_documented(docs: str, path: str) -> None:
+    assert f"{path}`" in docs
+
+
+def test_all_routes_are_looked_for() -> None:
+    assert len(ROUTES) == len(create_app(Router([], 1), KeyRing([])).routes) >= 5
