@@ -59,6 +59,7 @@ async def run_gateway(
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )

@@ -32,11 +32,6 @@ def test_every_variable_is_documented(docs: str, name: str) -> None:
     assert f"`{name}" in docs
 
 
-@pytest.mark.parametrize("command", sorted(_COMMAND.commands))
-def test_every_command_is_documented(docs: str, command: str) -> None:
-    assert f"plaudit {command}" in docs
-
-
 @pytest.mark.parametrize("path", [route.path for route in ROUTES])
 def test_every_route_is_documented(docs: str, path: str) -> None:
     assert f"{path}`" in docs

@@ -12,9 +12,11 @@ from plaudit.engine.amounts import pack_amount
 from plaudit.engine.commands import Command, ReadMetrics, ReadUser, RecordEvent
 from plaudit.http.bodies import USER_ID_LENGTH_MAX, decode_event, parse_value, read_body
 from plaudit.http.errors import Invalid
-from plaudit.http.event_ids import make_event_id
+from plaudit.http.event_ids import EventIds
 
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
+
+_event_ids = EventIds()
 
 
 async def record_event(request: Request) -> Response:
@@ -29,7 +31,7 @@ async def record_event(request: Request) -> Response:
             user_id=body.user.id,
             metric=_segment(request, "key"),
             value=pack_amount(parse_value(body.value)),
-            event_id=make_event_id(),
+            event_id=_event_ids.make(),
             fields=body.user.fields(),
             attributes={} if body.attributes is UNSET or body.attributes is None else body.attributes,
             idempotency_key=idempotency_key,

@@ -1,6 +1,5 @@
 """Pure ASGI middleware: who may pass, and paths with encoded characters."""
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from plaudit.http.errors import error_response
@@ -18,7 +17,7 @@ class Authenticate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] == "http" and scope["path"].startswith(API_PREFIXES):
-            presented = Headers(scope=scope).get("x-api-key", "")
+            presented = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"").decode("latin-1")
             if not self._keys.admits(presented):
                 problem = "invalid" if presented else "missing"
                 await error_response(401, f"X-API-KEY: {problem}")(scope, receive, send)

@@ -119,13 +119,12 @@ class Api:
         self._catalog: CatalogActor
 
     async def start(self) -> None:
-        """Settle catalog and key, and serve. The shards are closed still."""
+        """Settle catalog and key, and take requests. The shards are closed, and nothing is connected to them."""
         path = self.data / "catalog.toml"
         path.write_text(CATALOG, "utf-8")
         self._catalog = await CatalogActor.open(self.data, self.clock)
         await self._catalog.apply(load_document(path))
         await self._catalog.save_key(hash_key(ADMIN_KEY), "environment")
-        self.router.start()
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(
                 create_app(self.router, KeyRing(await self._catalog.load_keys())), raise_app_exceptions=False
@@ -138,6 +137,7 @@ class Api:
         """Open the shards, whether they have been closed or killed."""
         for host in self._hosts:
             await host.open(self._catalog.catalog)
+        self.router.start()
         await self.router.wait_ready()
 
     async def close_shards(self) -> None:
@@ -203,8 +203,8 @@ class Api:
 
 
 @pytest.fixture
-async def unopened() -> AsyncIterator[Api]:
-    """A gateway whose shards are not open."""
+async def started() -> AsyncIterator[Api]:
+    """A gateway that has not begun to look for its shards."""
     directory = Path(tempfile.mkdtemp(prefix="p-", dir=MEMORY if MEMORY.is_dir() else None))
     api = Api(directory)
     await api.start()
@@ -214,7 +214,14 @@ async def unopened() -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def api(unopened: Api) -> Api:
+async def unopened(started: Api) -> Api:
+    """A gateway that looks for its shards, which are not open."""
+    started.router.start()
+    return started
+
+
+@pytest.fixture
+async def api(started: Api) -> Api:
     """A gateway that answers."""
-    await unopened.open_shards()
-    return unopened
+    await started.open_shards()
+    return started

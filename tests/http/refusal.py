@@ -1,6 +1,6 @@
 """What every refusal has in common."""
 
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 
@@ -27,11 +27,14 @@ async def everything(api: Api) -> list[tuple[int, str]]:
     return [(response.status_code, response.text) for response in responses]
 
 
-async def assert_refused(api: Api, status: int, field: str, path: str = EVENT_PATH, **request: Any) -> None:
-    """Assert that an event is refused with the field in front, that it makes no user and changes none."""
+async def assert_refused(
+    api: Api, status: int, field: str, *contents: str | bytes | AsyncIterator[bytes], path: str = EVENT_PATH
+) -> None:
+    """Assert that events are refused with the field in front, that they make no user and change none."""
     await api.send_ok({"id": "kim", "name": "Kim", "tz": "Europe/Rome"}, 2)
     before = await everything(api)
     api.clock.move_to("2026-03-02T12:00+00:00")
-    assert_error(await api.client.post(path, **request), status, f"{field}:")
+    for content in contents:
+        assert_error(await api.client.post(path, content=content), status, f"{field}:")
     assert await everything(api) == before
     assert [code for code, _ in before] == [404, 404, 200, 200]
