@@ -13,6 +13,7 @@ import uvloop
 from msgspec import Struct
 
 from plaudit.actors.router import Router
+from plaudit.actors.tuning import tune
 from plaudit.http.app import create_app
 from plaudit.http.keys import KeyRing
 from plaudit.storage.catalog_store import AdminKey
@@ -68,6 +69,7 @@ async def run_gateway(
     async def announce() -> None:
         await server.listening.wait()
         await router.wait_ready()
+        tune()
         on_ready()
 
     async def watch() -> None:

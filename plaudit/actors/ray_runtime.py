@@ -5,7 +5,6 @@ depends on Ray's version is in this module.
 """
 
 import asyncio
-import gc
 import logging
 import os
 import secrets
@@ -17,6 +16,7 @@ from typing import Any
 import uvloop
 
 from plaudit.actors.runtime import HostLost, InlineHost
+from plaudit.actors.tuning import tune
 from plaudit.actors.user_shard import Opened, ShardSettings
 from plaudit.engine.catalog import Catalog
 from plaudit.storage.files import write_durably
@@ -24,9 +24,6 @@ from plaudit.storage.files import write_durably
 TOKEN_NAME = "ray.token"  # noqa: S105  # a file's name
 OBJECT_STORE_BYTES = 80 * 2**20
 """Close to the least that Ray accepts. Nothing of ours goes through it."""
-SWITCH_INTERVAL_S = 0.0005
-"""How long the loop's thread may keep the GIL from a commit that has come back from its fsync."""
-GC_THRESHOLDS = (50_000, 20, 50)
 FAILED_EXIT_CODE = 70
 
 LOG = logging.getLogger(__name__)
@@ -36,8 +33,6 @@ class ShardProcess:
     """What runs in a shard's process: the shard on a uvloop loop in a thread, Ray's own calls beside it."""
 
     def __init__(self, settings: ShardSettings) -> None:
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        gc.set_threshold(*GC_THRESHOLDS)
         self._host = InlineHost(settings, _exit)
         self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="shard", daemon=True).start()
@@ -45,8 +40,7 @@ class ShardProcess:
     def open(self, catalog: Catalog) -> Opened:
         """See `ShardHost`."""
         opened = asyncio.run_coroutine_threadsafe(self._host.open(catalog), self._loop).result()
-        gc.collect()
-        gc.freeze()
+        tune()
         return opened
 
     def close(self) -> None:

@@ -176,8 +176,15 @@ class ShardClient:
                 return
 
     def _may_send_next(self) -> bool:
-        oldest = min((number for number, _ in self._flights), default=self._number + 1)
-        return self._number + 1 - oldest < WINDOW and not self._is_suspect_in_flight()
+        """True if nothing is unanswered, or if there is room and as much waits as is on its way.
+
+        Sending the second batch sooner made batches a quarter smaller, and throughput with them.
+        """
+        if not self._flights:
+            return True
+        if self._number + 1 - min(number for number, _ in self._flights) >= WINDOW or self._is_suspect_in_flight():
+            return False
+        return len(self._queue) >= sum(len(flight.calls) for flight in self._flights.values())
 
     def _is_suspect_in_flight(self) -> bool:
         return any(flight.is_suspect for flight in self._flights.values())

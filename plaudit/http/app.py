@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from plaudit import __version__
 from plaudit.actors.router import Router
-from plaudit.http.endpoints import read_metrics, read_user, record_event
+from plaudit.http.endpoints import Endpoint, read_metrics, read_user, record_event
 from plaudit.http.errors import EXCEPTION_HANDLERS
 from plaudit.http.keys import KeyRing
 from plaudit.http.middleware import Authenticate, RoutePathsAsSent
@@ -19,9 +19,9 @@ def create_app(router: Router, keys: KeyRing) -> Starlette:
     """A gateway that reaches its users through `router` and admits who has one of `keys`."""
     app = Starlette(
         routes=[
-            Route("/v1/metrics/{key}/event", record_event, methods=["POST"]),
-            Route("/v1/users/{id}", read_user, methods=["GET"]),
-            Route("/v1/users/{id}/metrics", read_metrics, methods=["GET"]),
+            Route("/v1/metrics/{key}/event", Endpoint(record_event), methods=["POST"]),
+            Route("/v1/users/{id}", Endpoint(read_user), methods=["GET"]),
+            Route("/v1/users/{id}/metrics", Endpoint(read_metrics), methods=["GET"]),
             Route("/healthz", _healthz, methods=["GET"]),
             Route("/readyz", _readyz, methods=["GET"]),
         ],

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
-from starlette.requests import Request
+from starlette.types import Receive
 
 from plaudit.engine.amounts import UNIT, parse_amount
 from plaudit.engine.commands import UserFields
@@ -95,11 +95,15 @@ def parse_value(raw: Raw) -> int:
     return parse_amount(Decimal(text.decode()), "value")
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     """The whole body. Raises TooLarge without reading further than the limit."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed("body: the client went away")
+        body += message.get("body", b"")
         if len(body) > BODY_SIZE_MAX:
             raise TooLarge(f"body: expected at most {BODY_SIZE_MAX} bytes")
-    return body
+        if not message.get("more_body", False):
+            return bytes(body)

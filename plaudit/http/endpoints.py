@@ -1,10 +1,14 @@
-"""The Application API's endpoints. They check shapes; what a name means is decided where the user lives."""
+"""The Application API's endpoints. They check shapes; what a name means is decided where the user lives.
 
+They are ASGI applications: on the path of an event, Starlette's request and response objects would be a tenth of the
+gateway's work.
+"""
+
+from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
 from msgspec import UNSET
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from plaudit.actors.messages import Reply
 from plaudit.actors.router import Router
@@ -19,49 +23,65 @@ IDEMPOTENCY_KEY_LENGTH_MAX = 255
 _event_ids = EventIds()
 
 
-async def record_event(request: Request) -> Response:
+class Endpoint:
+    """Turns a request into a command, and the user's reply into the response."""
+
+    def __init__(self, make_command: Callable[[Scope, Receive], Awaitable[Command]]) -> None:
+        self._make_command = make_command
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Raises RequestError or NotSent."""
+        command = await self._make_command(scope, receive)
+        router: Router = scope["app"].state.router
+        reply: Reply = await router.call(command)
+        headers = [(b"content-length", b"%d" % len(reply.body)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+async def record_event(scope: Scope, receive: Receive) -> RecordEvent:
     """`POST /v1/metrics/{key}/event`: 201, or 202 if the `Idempotency-Key` has been used before."""
-    body = decode_event(await read_body(request))
-    idempotency_key = request.headers.get("idempotency-key") or None
+    body = decode_event(await read_body(receive))
+    idempotency_key = find_header(scope, b"idempotency-key") or None
     if idempotency_key is not None and len(idempotency_key) > IDEMPOTENCY_KEY_LENGTH_MAX:
         raise Invalid(f"Idempotency-Key: expected at most {IDEMPOTENCY_KEY_LENGTH_MAX} characters")
-    return await _ask(
-        request,
-        RecordEvent(
-            user_id=body.user.id,
-            metric=_segment(request, "key"),
-            value=pack_amount(parse_value(body.value)),
-            event_id=_event_ids.make(),
-            fields=body.user.fields(),
-            attributes={} if body.attributes is UNSET or body.attributes is None else body.attributes,
-            idempotency_key=idempotency_key,
-        ),
+    return RecordEvent(
+        user_id=body.user.id,
+        metric=_segment(scope, "key"),
+        value=pack_amount(parse_value(body.value)),
+        event_id=_event_ids.make(),
+        fields=body.user.fields(),
+        attributes={} if body.attributes is UNSET or body.attributes is None else body.attributes,
+        idempotency_key=idempotency_key,
     )
 
 
-async def read_user(request: Request) -> Response:
+async def read_user(scope: Scope, _: Receive) -> ReadUser:
     """`GET /v1/users/{id}`."""
-    return await _ask(request, ReadUser(_user_id(request)))
+    return ReadUser(_user_id(scope))
 
 
-async def read_metrics(request: Request) -> Response:
+async def read_metrics(scope: Scope, _: Receive) -> ReadMetrics:
     """`GET /v1/users/{id}/metrics`."""
-    return await _ask(request, ReadMetrics(_user_id(request)))
+    return ReadMetrics(_user_id(scope))
 
 
-async def _ask(request: Request, command: Command) -> Response:
-    router: Router = request.app.state.router
-    reply: Reply = await router.call(command)
-    return Response(reply.body, reply.status, media_type="application/json")
+def find_header(scope: Scope, name: bytes) -> str:
+    """A header of the request by its lower-case name; empty if there is none."""
+    for header, value in scope["headers"]:
+        if header == name:
+            text: str = value.decode("latin-1")
+            return text
+    return ""
 
 
-def _user_id(request: Request) -> str:
-    user_id = _segment(request, "id")
+def _user_id(scope: Scope) -> str:
+    user_id = _segment(scope, "id")
     if len(user_id) > USER_ID_LENGTH_MAX:
         raise Invalid(f"id: expected at most {USER_ID_LENGTH_MAX} characters")
     return user_id
 
 
-def _segment(request: Request, name: str) -> str:
-    text: str = request.path_params[name]
+def _segment(scope: Scope, name: str) -> str:
+    text: str = scope["path_params"][name]
     return unquote(text) if "%" in text else text

@@ -2,6 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from plaudit.http.endpoints import find_header
 from plaudit.http.errors import error_response
 from plaudit.http.keys import KeyRing
 
@@ -17,7 +18,7 @@ class Authenticate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         if scope["type"] == "http" and scope["path"].startswith(API_PREFIXES):
-            presented = next((value for name, value in scope["headers"] if name == b"x-api-key"), b"").decode("latin-1")
+            presented = find_header(scope, b"x-api-key")
             if not self._keys.admits(presented):
                 problem = "invalid" if presented else "missing"
                 await error_response(401, f"X-API-KEY: {problem}")(scope, receive, send)

@@ -28,7 +28,6 @@ COMMIT;
 _APPEND = """
 INSERT INTO log (first, count, epoch, rules, checksum, digests, body)
 SELECT ?, ?, ?, ?, ?, ?, ? FROM meta WHERE epoch = ?
-RETURNING first
 """
 
 
@@ -71,8 +70,8 @@ class Segment:
         Raises Fenced, or sqlite3.Error; after the latter nobody knows whether the record is there, and only a reopened
         log can tell.
         """
-        row = (*_row(record), self._epoch)
-        if not await self._connection.execute_fetchall(_APPEND, row):
+        cursor = await self._connection.execute(_APPEND, (*_row(record), self._epoch))
+        if cursor.rowcount != 1:
             raise Fenced(f"{self.path}: epoch {self._epoch} is over")
         self.size += len(record.body) + len(record.digests)
 

@@ -6,10 +6,11 @@ only when `finish_checkpoint` has said that all users of the cut are in.
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import aiosqlite
 import msgspec
@@ -49,12 +50,18 @@ INSERT OR IGNORE INTO checkpoint VALUES (0, 0, 0, 0);
 COMMIT;
 """
 
-_SAVE_USER = """
-INSERT INTO users (id, tenant, key, applied, chunk, snapshot) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET applied = excluded.applied, chunk = excluded.chunk, snapshot = excluded.snapshot
-"""
+_SAVE_USERS = (
+    "INSERT INTO users (id, tenant, key, applied, chunk, snapshot) VALUES {rows} "
+    "ON CONFLICT (id) DO UPDATE SET applied = excluded.applied, chunk = excluded.chunk, snapshot = excluded.snapshot"
+)
+_SAVE_CHUNKS = "INSERT INTO history (id, user, previous, entries) VALUES {rows}"
+_SAVE_KEYS = "INSERT INTO idempotency (hash, verify, event) VALUES {rows}"
+_SAVE_GATEWAYS = "INSERT OR REPLACE INTO gateways (id, replies) VALUES {rows}"
 
 LOOKUP_KEYS_MAX = 1024
+INSERT_ROWS_MAX = 256
+
+Row = TypeVar("Row")
 
 
 def _round_up(count: int) -> int:
@@ -197,19 +204,12 @@ class StateStore:
 
     async def save(self, part: Slice) -> None:
         """Write a slice: one transaction, one fsync. Raises Fenced or sqlite3.Error."""
-        connection = self._connection
         await self._begin()
-        await connection.executemany(_SAVE_USER, [(u.id, *u.key, u.applied, u.chunk, u.snapshot) for u in part.users])
-        await connection.executemany(
-            "INSERT INTO history VALUES (?, ?, ?, ?)", [(c.id, c.user, c.previous, c.entries) for c in part.chunks]
-        )
-        if part.keys:
-            await connection.executemany(
-                "INSERT INTO idempotency VALUES (?, ?, ?)", [(*_halves(digest), event) for digest, event in part.keys]
-            )
-        if part.gateways:
-            await connection.executemany("INSERT OR REPLACE INTO gateways VALUES (?, ?)", part.gateways)
-        await connection.execute_fetchall("COMMIT")
+        await self._insert(_SAVE_USERS, [(u.id, *u.key, u.applied, u.chunk, u.snapshot) for u in part.users])
+        await self._insert(_SAVE_CHUNKS, [(c.id, c.user, c.previous, c.entries) for c in part.chunks])
+        await self._insert(_SAVE_KEYS, [(*_halves(digest), event) for digest, event in part.keys])
+        await self._insert(_SAVE_GATEWAYS, part.gateways)
+        await self._connection.execute_fetchall("COMMIT")
 
     async def finish_checkpoint(self, applied: int, at_ms: int, catalog: Catalog | None, gateways: list[int]) -> None:
         """Declare that every command up to number `applied` is in, and keep only these gateways.
@@ -240,6 +240,13 @@ class StateStore:
         """Close the file."""
         await self._connection.close()
 
+    async def _insert(self, sql: str, rows: Sequence[tuple[int | str | bytes | None, ...]]) -> None:
+        """Insert rows, many in a statement: each statement takes the GIL from the loop's thread once."""
+        for part in _powers_of_two(rows):
+            row = f"({', '.join('?' * len(part[0]))})"
+            statement = sql.format(rows=", ".join([row] * len(part)))
+            await self._connection.execute_fetchall(statement, tuple(chain.from_iterable(part)))
+
     async def _begin(self) -> None:
         await self._connection.execute_fetchall("BEGIN IMMEDIATE")
         if not await self._connection.execute_fetchall("SELECT 1 FROM meta WHERE epoch = ?", (self.epoch,)):
@@ -251,6 +258,15 @@ class StateStore:
             return await self._connection.execute_fetchall(sql, parameters)
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+
+
+def _powers_of_two(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in parts of so few different lengths that their statements stay compiled."""
+    start = 0
+    while start < len(rows):
+        length = min(1 << ((len(rows) - start).bit_length() - 1), INSERT_ROWS_MAX)
+        yield rows[start : start + length]
+        start += length
 
 
 def _halves(digest: bytes) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from plaudit.storage.errors import Corrupt, Fenced, InUse
 from plaudit.storage.log import Log
 from tests.storage.builders import failure, opened_log, read_log, record, records, segments, write_log
 
-SMALL = 40
+SMALL = 30
 """A segment size that two records of the tests fill."""
 
 

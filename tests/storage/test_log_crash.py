@@ -7,7 +7,7 @@ import pytest
 from tests.storage.builders import copy_as_killed, opened_log, read_log, record, records, segments
 
 
-@pytest.mark.parametrize("segment_size", [40, 2**20])
+@pytest.mark.parametrize("segment_size", [30, 2**20])
 async def test_an_unclean_end_keeps_everything_that_was_appended(tmp_path: Path, segment_size: int) -> None:
     killed = []
     (tmp_path / "log").mkdir()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plaudit.storage.errors import Corrupt, StorageError
+from plaudit.storage.errors import Corrupt
 from plaudit.storage.log import Log
 from plaudit.storage.records import Record
 from plaudit.storage.segment import Segment
@@ -23,6 +23,7 @@ from tests.storage.builders import (
 
 FIRST = "log-00000001.sqlite"
 SECOND = "log-00000002.sqlite"
+NO_DATABASE = b"not a database, but long enough to look like one" * 100
 TORN_TYPES = (
     "body = NULL",
     "body = CAST(body AS TEXT)",
@@ -47,19 +48,18 @@ def replace_record(path: Path, changed: Record) -> None:
         ("DELETE FROM log WHERE first = 2", "expected record 2, got 3"),
         ("DELETE FROM log WHERE first = 1", "expected record 1, got 2"),
         ("UPDATE log SET first = 5 WHERE first = 3", "record 5: its checksum does not match"),
-        ("UPDATE log SET body = 'The' || substr(body, 4) WHERE first = 2", "record 2: its checksum does not match"),
+        ("UPDATE log SET body = CAST(upper(body) AS BLOB) WHERE first = 2", "record 2: its checksum does not match"),
         ("UPDATE log SET body = x'' WHERE first = 3", "record 3: its checksum does not match"),
         ("UPDATE log SET digests = x'00000001' WHERE first = 2", "record 2: its checksum does not match"),
         ("UPDATE log SET rules = '2/2025b' WHERE first = 2", "record 2: its checksum does not match"),
         ("UPDATE log SET count = 2 WHERE first = 2", "record 2: its checksum does not match"),
         ("UPDATE log SET checksum = checksum + 1 WHERE first = 1", "record 1: its checksum does not match"),
-        ("DROP TABLE meta", "no such table: meta"),
         ("UPDATE meta SET schema = 2", "of schema 2; this version of Plaudit reads 1"),
     ],
 )
 async def test_damage_is_refused_by_file_and_record(tmp_path: Path, damage: str, complaint: str) -> None:
     await write_log(tmp_path, *records(3))
-    edit(tmp_path / FIRST, damage.replace("'The' ||", "CAST('The' AS BLOB) ||"))
+    edit(tmp_path / FIRST, damage)
     with no_connection_left_open():
         error = await failure(Log.open(tmp_path, 2, 0))
     assert isinstance(error, Corrupt)
@@ -88,10 +88,11 @@ async def test_a_page_that_has_lost_its_last_record_is_damage(tmp_path: Path) ->
     assert content[rows] == 3
     content[rows] = 2
     path.write_bytes(content)
-    assert isinstance(await failure(Log.open(tmp_path, 2, 0)), StorageError)
+    with pytest.raises(Corrupt, match=FIRST):
+        await read_log(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"not a database, but long enough to look like one" * 100, b"SQLite format 3\0" * 9])
+@pytest.mark.parametrize("content", [NO_DATABASE, b"SQLite format 3\0" * 9])
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FIRST).write_bytes(content)
     with no_connection_left_open():
@@ -101,7 +102,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: by
 
 
 async def test_a_missing_segment_is_a_gap(tmp_path: Path) -> None:
-    await write_log(tmp_path, *records(6), segment_size=40)
+    await write_log(tmp_path, *records(6), segment_size=30)
     assert query(tmp_path / SECOND, "SELECT first FROM log") == [(3,), (4,)]
     (tmp_path / SECOND).unlink()
     with pytest.raises(Corrupt, match=r"log-00000003\.sqlite: expected record 3, got 5"):
@@ -133,7 +134,7 @@ async def test_a_copy_that_had_not_begun_is_fine(tmp_path: Path) -> None:
 
 async def test_a_refusal_lets_go_of_every_segment(tmp_path: Path) -> None:
     await write_log(tmp_path, *records(3))
-    (tmp_path / SECOND).write_bytes(b"not a database, but long enough to look like one" * 100)
+    (tmp_path / SECOND).write_bytes(NO_DATABASE)
     with no_connection_left_open():
         assert isinstance(await failure(Log.open(tmp_path, 2, 0)), Corrupt)
     (tmp_path / SECOND).unlink()
