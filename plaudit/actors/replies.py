@@ -10,17 +10,16 @@ from msgspec import Raw
 from plaudit.actors.messages import Reply
 from plaudit.actors.wire import (
     AchievementBase,
-    AwardResponse,
     ErrorResponse,
-    EventPoints,
     EventResponse,
     EventStreak,
     MetricResponse,
+    PointsBase,
     TriggerResponse,
     UserResponse,
 )
 from plaudit.engine.amounts import format_amount
-from plaudit.engine.catalog import Achievement, Catalog, PointsTrigger
+from plaudit.engine.catalog import Achievement, Catalog, PointsSystem, PointsTrigger
 from plaudit.engine.commands import RecordEvent
 from plaudit.engine.compiled import CompiledCatalog, CompiledMetric, metric_value_amount
 from plaudit.engine.errors import NotFound, Rejected
@@ -45,6 +44,7 @@ class Renderer:
     def __init__(self, catalog: CompiledCatalog) -> None:
         self._metric_keys = {metric.key: metric for metric in catalog.catalog.metrics}
         self._achievements = {a.number: self._achievement_fragment(a) for a in catalog.catalog.achievements}
+        self._systems = {system.number: _system_fragment(system) for system in catalog.catalog.points_systems}
         self._triggers = _trigger_fragments(catalog.catalog)
         self._compiled = catalog
 
@@ -137,41 +137,49 @@ class Renderer:
         )
         return _encoder.encode(base)[:-1]
 
-    def _points(self, awards: Iterable[Award], at_ms: int) -> dict[str, EventPoints]:
+    def _points(self, awards: Iterable[Award], at_ms: int) -> dict[str, Raw]:
         by_system: dict[str, list[Award]] = {}
         for award in awards:
             by_system.setdefault(award.system.key, []).append(award)
-        return {key: self._event_points(group, at_ms) for key, group in by_system.items()}
+        return {key: self._event_points(group, format_instant(at_ms)) for key, group in by_system.items()}
 
-    def _event_points(self, awards: list[Award], at_ms: int) -> EventPoints:
-        system = awards[0].system
-        return EventPoints(
-            id=system.id,
-            key=system.key,
-            name=system.name,
-            description=system.description,
-            badge_url=system.badge_url,
-            max_points=system.max_points,
-            total=awards[-1].total,
-            added=sum(award.awarded for award in awards),
-            awards=[
-                AwardResponse(
-                    id=format_id(award.id),
-                    awarded=award.awarded,
-                    date=format_instant(at_ms),
-                    total=award.total,
-                    trigger=self._triggers[system.number, award.trigger.number],
-                )
-                for award in reversed(awards)
-            ],
+    def _event_points(self, awards: list[Award], at: str) -> Raw:
+        """One system's `EventPoints`: newest award first."""
+        first, last = awards[0], awards[-1]
+        objects = b",".join(
+            b'{"id":"%b","awarded":%d,"date":"%b","total":%d,"trigger":%b,"boosts":[]}'
+            % (
+                format_id(award.id).encode(),
+                award.awarded,
+                at.encode(),
+                award.total,
+                self._triggers[award.system.number, award.trigger.number],
+            )
+            for award in reversed(awards)
         )
+        added = last.total - first.total + first.awarded
+        system = self._systems[first.system.number]
+        return Raw(b'%b,"total":%d,"added":%d,"awards":[%b]}' % (system, last.total, added, objects))
 
 
-def _trigger_fragments(catalog: Catalog) -> dict[tuple[int, int], Raw]:
+def _system_fragment(system: PointsSystem) -> bytes:
+    """A points system's object without its closing brace."""
+    base = PointsBase(
+        id=system.id,
+        key=system.key,
+        name=system.name,
+        description=system.description,
+        badge_url=system.badge_url,
+        max_points=system.max_points,
+    )
+    return _encoder.encode(base)[:-1]
+
+
+def _trigger_fragments(catalog: Catalog) -> dict[tuple[int, int], bytes]:
     """Every trigger's object, by the numbers of system and trigger."""
     metrics = {metric.key: metric for metric in catalog.metrics}
 
-    def fragment(trigger: PointsTrigger) -> Raw:
+    def fragment(trigger: PointsTrigger) -> bytes:
         response = TriggerResponse(
             id=trigger.id,
             type=trigger.type,
@@ -185,7 +193,7 @@ def _trigger_fragments(catalog: Catalog) -> dict[tuple[int, int], Raw]:
             metric_name=metrics[trigger.metric].name,
             metric_threshold=trigger.metric_threshold,
         )
-        return Raw(_encoder.encode(response))
+        return _encoder.encode(response)
 
     return {
         (system.number, trigger.number): fragment(trigger)

@@ -79,19 +79,8 @@ class TriggerResponse(Struct, frozen=True, rename="camel"):
     metric_threshold: int
 
 
-class AwardResponse(Struct, frozen=True, rename="camel"):
-    """`PointsAward`."""
-
-    id: str
-    awarded: int
-    date: str
-    total: int
-    trigger: Raw
-    boosts: tuple[()] = ()
-
-
-class EventPoints(Struct, frozen=True, rename="camel"):
-    """`EventPoints`: newest award first."""
+class PointsBase(Struct, frozen=True, rename="camel"):
+    """`PointsBase`: what `EventPoints` says of its system."""
 
     id: str
     key: str
@@ -99,9 +88,6 @@ class EventPoints(Struct, frozen=True, rename="camel"):
     description: str | None
     badge_url: str | None
     max_points: int | None
-    total: int
-    added: int
-    awards: list[AwardResponse]
 
 
 class EventResponse(Struct, frozen=True, rename="camel"):
@@ -112,7 +98,7 @@ class EventResponse(Struct, frozen=True, rename="camel"):
     total: Raw
     achievements: list[Raw]
     current_streak: EventStreak
-    points: dict[str, EventPoints]
+    points: dict[str, Raw]
     leaderboards: dict[str, Raw]
     idempotency_key: str | UnsetType = UNSET
     idempotent_replayed: bool | UnsetType = UNSET

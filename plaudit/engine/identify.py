@@ -12,7 +12,6 @@ from plaudit.engine.errors import Invalid
 from plaudit.engine.timezones import find_zone, local_day
 from plaudit.engine.user import Period, Profile, User
 
-_NOTHING = UserFields()
 _DATE_OR_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
 
 
@@ -24,13 +23,26 @@ def identify(user: User | None, fields: UserFields, catalog: CompiledCatalog, no
     if user is None:
         profile = _update(Profile(now_ms, now_ms), fields, catalog, now_ms)
         return User(profile, period=Period(local_day(now_ms, profile.tz)))
-    if fields == _NOTHING:
+    if _says_nothing_new(user.profile, fields):
         return user
     profile = _update(user.profile, fields, catalog, now_ms)
     if profile == user.profile:
         return user
     updated = replace(user, profile=replace(profile, updated_ms=now_ms))
     return _moved(updated, now_ms) if profile.tz != user.profile.tz else updated
+
+
+def _says_nothing_new(profile: Profile, fields: UserFields) -> bool:
+    """True for what most events say of their user: at most a name and a zone, and the ones that are known."""
+    return (
+        (fields.tz is UNSET or fields.tz == profile.tz)
+        and (fields.name is UNSET or fields.name == profile.name)
+        and fields.email is UNSET
+        and fields.sign_up_date is UNSET
+        and fields.device_tokens is UNSET
+        and fields.subscribe_to_emails is UNSET
+        and not fields.attributes
+    )
 
 
 def _update(profile: Profile, fields: UserFields, catalog: CompiledCatalog, now_ms: int) -> Profile:
