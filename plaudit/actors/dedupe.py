@@ -22,13 +22,25 @@ class Dedupe:
     def __init__(self) -> None:
         self._gateways: dict[int, _Batches] = {}
         self._changed: set[int] = set()
+        self._executed: dict[tuple[int, int], dict[int, Reply]] = {}
+        """What is on its way to the log: known to a batch sent again, unknown to storage."""
 
     def find(self, gateway: int, number: int) -> dict[int, Reply]:
-        """The replies by position that this batch has had; empty if it is new."""
-        return self._gateways.get(gateway, {}).get(number, {})
+        """The replies by position that this batch has had or will have; empty if it is new."""
+        executed = self._executed.get((gateway, number))
+        durable = self._gateways.get(gateway, {}).get(number, {})
+        return durable | executed if executed else durable
+
+    def expect(self, gateway: int, number: int, replies: dict[int, Reply]) -> None:
+        """Know (a part of) a batch that has been executed, until `remember` says that its effects are durable."""
+        executed = self._executed.get((gateway, number))
+        self._executed[gateway, number] = executed | replies if executed else replies
 
     def remember(self, gateway: int, number: int, replies: dict[int, Reply]) -> None:
         """Keep the replies to (a part of) a batch whose effects are durable."""
+        executed = self._executed.pop((gateway, number), replies)
+        if len(executed) > len(replies):
+            self._executed[gateway, number] = {n: reply for n, reply in executed.items() if n not in replies}
         batches = self._gateways.pop(gateway, {})
         known = batches.get(number)
         batches[number] = known | replies if known else replies

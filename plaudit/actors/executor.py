@@ -168,6 +168,7 @@ class Executor:
         if logged.commands:
             entry = Entry(work.gateway, batch.number, at_ms, tuple(logged.positions), tuple(logged.commands))
             self._committer.add_entry(entry, logged.digests)
+            self._dedupe.expect(work.gateway, batch.number, replies)
         self._committer.release(lambda: self._respond(work, replies, is_logged=bool(logged.commands)))
 
     def _respond(self, work: Work, replies: dict[int, Reply], *, is_logged: bool) -> None:

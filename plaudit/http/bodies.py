@@ -1,6 +1,6 @@
 """The shapes of request bodies, and how to say what is wrong with one."""
 
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
 from typing import Annotated
 
 import msgspec
@@ -92,7 +92,15 @@ def parse_value(raw: Raw) -> int:
         return int(text) * UNIT
     if text[:1] not in b"-0123456789":
         raise Invalid(f"value: expected a number, got {text[:40].decode(errors='replace')}")
-    return parse_amount(Decimal(text.decode()), "value")
+    return parse_amount(_to_decimal(text.decode()), "value")
+
+
+def _to_decimal(number: str) -> Decimal:
+    """A JSON number exactly; one whose exponent has more digits than Decimal can hold is 0 or infinite."""
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        return Context(traps=[]).create_decimal(number)
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -86,6 +86,20 @@ def as_sent(payloads: list[bytes]) -> bytes:
     return wire.written
 
 
+def parse(stream: bytes) -> tuple[list[bytes], bool]:
+    """The whole frames of a stream, and whether one follows that is too long."""
+    frames: list[bytes] = []
+    while len(stream) >= 4:
+        end = 4 + int.from_bytes(stream[:4], "big")
+        if end > 4 + transport.FRAME_SIZE_MAX:
+            return frames, True
+        if end > len(stream):
+            break
+        frames.append(stream[4:end])
+        stream = stream[end:]
+    return frames, False
+
+
 @pytest.fixture
 def address() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as directory:  # tmp_path may be longer than a socket's path can be
@@ -176,18 +190,16 @@ def test_frames_do_not_depend_on_how_the_bytes_were_cut(payloads: list[bytes], c
 
 
 @DETERMINISTIC
-@given(st.lists(st.binary(max_size=40), max_size=10), st.binary(max_size=3))
-def test_garbage_waits_for_more_or_ends_the_connection(chunks: list[bytes], head: bytes) -> None:
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([b"\0\0", b"\0\0\0\1", b"\x20\0\0\1"]), max_size=10))
+def test_garbage_waits_for_more_or_ends_the_connection(chunks: list[bytes]) -> None:
     connection, end, wire = wired()
-    stream = b"\0" * len(head) + b"".join(chunks)
-    for chunk in (b"\0" * len(head), *chunks):
-        connection.data_received(chunk)
-    assert as_sent(end.frames) == stream[: len(as_sent(end.frames))]
-    left = stream[len(as_sent(end.frames)) :]
-    if wire.is_aborted:
-        assert left[:4] > b"\x20\0\0\0"
-    else:
-        assert len(left) < 4 or len(left) < 4 + int.from_bytes(left[:4], "big")
+    for chunk in chunks:
+        if not wire.is_aborted:
+            connection.data_received(chunk)
+    frames, is_too_long = parse(b"".join(chunks))
+    assert wire.is_aborted is is_too_long
+    assert end.frames == frames[: len(end.frames)]
+    assert is_too_long or len(end.frames) == len(frames)
 
 
 @pytest.mark.parametrize(("length", "is_allowed"), [(10, True), (11, False), (2**32 - 1, False)])

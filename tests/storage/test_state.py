@@ -56,6 +56,19 @@ async def test_a_later_slice_takes_the_place_of_what_was_saved_of_a_user(tmp_pat
         assert await store.load_all_users() == [user(1), user(2, applied=7, chunk=3)]
 
 
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 1025, 2100])
+async def test_a_slice_may_have_any_number_of_users_and_keys(tmp_path: Path, count: int) -> None:
+    users = [user(number, chunk=number) for number in range(1, count + 1)]
+    chunks = tuple(chunk(number, number, user=number) for number in range(1, count + 1))
+    keys = {number.to_bytes(16, "big"): b"%d" % number for number in range(1, count + 1)}
+    async with opened_state(tmp_path) as store:
+        await store.save(part(*users, chunks=chunks, keys=tuple(keys.items()), gateways=tuple(enumerate(keys))))
+        assert sorted(await store.load_users([one.key for one in users]), key=lambda found: found.id) == users
+        assert await store.find_keys(keys) == keys
+        assert await store.load_gateways() == dict(enumerate(keys))
+        assert await store.load_history(count) == [entry(count)]
+
+
 async def test_numbers_go_on_after_the_highest_ones(tmp_path: Path) -> None:
     async with opened_state(tmp_path) as store:
         assert await store.next_ids() == (1, 1)
