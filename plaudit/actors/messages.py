@@ -60,10 +60,16 @@ def encode(message: ToShard | ToGateway) -> bytes:
 
 
 def decode_to_shard(payload: bytes) -> ToShard:
-    """A message from a gateway. Raises msgspec.DecodeError."""
-    return _shard_decoder.decode(payload)
+    """A message from a gateway. Raises ValueError for anything else."""
+    try:
+        return _shard_decoder.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
 
 
 def decode_to_gateway(payload: bytes) -> ToGateway:
-    """A message from a shard. Raises msgspec.DecodeError."""
-    return _gateway_decoder.decode(payload)
+    """A message from a shard. Raises ValueError for anything else."""
+    try:
+        return _gateway_decoder.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error

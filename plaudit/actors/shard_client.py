@@ -11,8 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from msgspec import DecodeError
-
 from plaudit.actors.errors import Overloaded, Unavailable
 from plaudit.actors.messages import PROTOCOL, Batch, Hello, Replies, Reply, Welcome, decode_to_gateway, encode
 from plaudit.actors.transport import Connection, connect
@@ -71,8 +69,8 @@ class ShardClient:
         self._staying: asyncio.Task[None] | None = None
         self._is_flush_due = False
         self._welcomed = asyncio.Event()
-        self._disconnected = asyncio.Event()
-        self._disconnected.set()
+        self._is_lost = asyncio.Event()
+        self._is_lost.set()
         self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
@@ -119,14 +117,12 @@ class ShardClient:
 
     def frame_received(self, payload: bytes) -> None:
         """Take a message from the shard (`Receiver`)."""
-        try:
-            message = decode_to_gateway(payload)
-        except DecodeError as error:
-            raise ValueError(str(error)) from error
+        message = decode_to_gateway(payload)
         if isinstance(message, Welcome):
             if message.protocol != PROTOCOL:
                 raise ValueError(f"protocol {message.protocol}")
             self._welcomed.set()
+            self._is_lost.clear()
             self._flush()
         else:
             self._answer(message)
@@ -138,25 +134,24 @@ class ShardClient:
             self._welcomed.clear()
             self._lost_at = self._monotonic()
         self._requeue()
-        self._disconnected.set()
+        self._is_lost.set()
 
     async def _stay_connected(self) -> None:
         while True:
-            await self._disconnected.wait()
-            try:
-                await connect(self._address, self._connected)
-            except OSError:
-                self._give_up_on_unsent()
-                await asyncio.sleep(RECONNECT_INTERVAL_S)
+            await self._is_lost.wait()
+            if self._connection is None:
+                with contextlib.suppress(OSError):
+                    await connect(self._address, self._connected)
+            await asyncio.sleep(RECONNECT_INTERVAL_S)
+            self._give_up_on_unsent()
 
     def _connected(self, connection: Connection) -> "ShardClient":
         self._connection = connection
-        self._disconnected.clear()
         connection.send(encode(Hello(PROTOCOL, self._gateway)))
         return self
 
     def _give_up_on_unsent(self) -> None:
-        if self._monotonic() - self._lost_at > UNAVAILABLE_AFTER_S:
+        if not self._welcomed.is_set() and self._monotonic() - self._lost_at > UNAVAILABLE_AFTER_S:
             while self._queue:
                 _, future = self._queue.popleft()
                 if not future.done():
@@ -202,9 +197,11 @@ class ShardClient:
         self._connection.send(encode(Batch(flight.number, flight.positions, commands)))
 
     def _answer(self, message: Replies) -> None:
-        flight = self._flights.pop((message.number, message.first_position), None)
+        key = (message.number, message.first_position)
+        flight = self._flights.get(key)
         if flight is None or len(flight.calls) != len(message.replies):
             raise ValueError(f"replies to a batch {message.number} that was not sent like this")
+        del self._flights[key]
         for (_, future), reply in zip(flight.calls, message.replies, strict=True):
             if not future.done():
                 future.set_result(reply)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from msgspec import DecodeError, Struct
+from msgspec import Struct
 
 from plaudit.actors.checkpoint import Checkpointer
 from plaudit.actors.clock import Clock, Stamp
@@ -237,10 +237,7 @@ class _GatewayLink:
 
     def frame_received(self, payload: bytes) -> None:
         """Take a message: Hello first, then batches."""
-        try:
-            message = decode_to_shard(payload)
-        except DecodeError as error:
-            raise ValueError(str(error)) from error
+        message = decode_to_shard(payload)
         if isinstance(message, Hello):
             if message.protocol != PROTOCOL:
                 raise ValueError(f"protocol {message.protocol}; this shard speaks {PROTOCOL}")

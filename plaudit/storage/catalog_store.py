@@ -1,6 +1,5 @@
 """catalog.sqlite: every version of the catalog, and the admin keys (hashed)."""
 
-import sqlite3
 from pathlib import Path
 
 import aiosqlite
@@ -9,19 +8,19 @@ from msgspec import Struct
 
 from plaudit.engine.catalog import Catalog
 from plaudit.storage.errors import Corrupt
-from plaudit.storage.sqlite import connect, explain
+from plaudit.storage.sqlite import opening
 
 SCHEMA_VERSION = 1
 FILE_NAME = "catalog.sqlite"
 
 _SCHEMA = """
 BEGIN;
-CREATE TABLE IF NOT EXISTS meta (id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS versions (version INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS admin_keys (
+CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL);
+CREATE TABLE versions (version INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE admin_keys (
     prefix TEXT PRIMARY KEY, hash BLOB NOT NULL, source TEXT NOT NULL, created_ms INTEGER NOT NULL
 );
-INSERT OR IGNORE INTO meta VALUES (0, {schema});
+INSERT INTO meta VALUES (0, {schema});
 COMMIT;
 """
 
@@ -44,24 +43,16 @@ class CatalogStore:
     async def open(cls, data: Path) -> "CatalogStore":
         """Open or create the file. Raises Corrupt or InUse."""
         path = data / FILE_NAME
-        connection = await connect(path)
-        try:
-            await connection.executescript(_SCHEMA.format(schema=SCHEMA_VERSION))
-            rows = list(await connection.execute_fetchall("SELECT schema FROM meta"))
-            if rows[0][0] != SCHEMA_VERSION:
-                raise Corrupt(f"{path}: of schema {rows[0][0]}; this version of Plaudit reads {SCHEMA_VERSION}")
-        except sqlite3.Error as error:
-            await connection.close()
-            raise explain(error, path) from error
-        except BaseException:
-            await connection.close()
-            raise
-        return cls(path, connection)
+        async with opening(path, _SCHEMA.format(schema=SCHEMA_VERSION), SCHEMA_VERSION) as connection:
+            return cls(path, connection)
 
     async def load(self) -> Catalog:
         """The newest version; the empty catalog if there is none yet."""
         rows = list(await self._connection.execute_fetchall("SELECT body FROM versions ORDER BY version DESC LIMIT 1"))
-        return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else Catalog()
+        try:
+            return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else Catalog()
+        except msgspec.DecodeError as error:
+            raise Corrupt(f"{self.path}: versions: {error}") from error
 
     async def save(self, catalog: Catalog, at_ms: int) -> None:
         """Make a new version the decision."""

@@ -55,6 +55,7 @@ def open_directory(data: Path, shards: int | None, new_id: str, default_shards: 
     path = data / MANIFEST_NAME
     if not path.exists():
         return _create(data, Manifest(new_id, shards or default_shards))
+    (data / UNFINISHED_NAME).unlink(missing_ok=True)
     manifest = _read(path, Manifest)
     if shards is not None and shards != manifest.shards:
         raise WrongDirectory(
@@ -89,7 +90,9 @@ def _read(path: Path, kind: type[AnyManifest]) -> AnyManifest:
 def _create(data: Path, manifest: Manifest) -> Manifest:
     """Initialise. A marker comes first and the manifest last: a creation that was cut short is begun again."""
     unfinished = data / UNFINISHED_NAME
-    foreign = [entry.name for entry in data.iterdir() if entry.name not in {"lock", UNFINISHED_NAME}]
+    foreign = [
+        entry.name for entry in data.iterdir() if entry.name not in {"lock", UNFINISHED_NAME, f"{UNFINISHED_NAME}.tmp"}
+    ]
     if foreign and not unfinished.exists():
         raise WrongDirectory(f"{data}: not empty and without {MANIFEST_NAME}; not a data directory of Plaudit")
     write_durably(unfinished, b"")

@@ -4,26 +4,29 @@ import sqlite3
 from pathlib import Path
 
 import aiosqlite
+import msgspec
 
 from plaudit.storage.errors import Corrupt, Fenced
 from plaudit.storage.files import sync_directory
 from plaudit.storage.records import Record
-from plaudit.storage.sqlite import Synchronous, connect, explain
+from plaudit.storage.sqlite import Synchronous, explain, opening
 
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
 BEGIN;
-CREATE TABLE IF NOT EXISTS meta (
+CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL, epoch INTEGER NOT NULL
 );
-CREATE TABLE IF NOT EXISTS log (
+CREATE TABLE log (
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, epoch INTEGER NOT NULL, rules TEXT NOT NULL,
     checksum INTEGER NOT NULL, digests BLOB NOT NULL, body BLOB NOT NULL
 );
-INSERT OR IGNORE INTO meta VALUES (0, {schema}, {epoch});
+INSERT INTO meta VALUES (0, {schema}, {epoch});
 COMMIT;
 """
+
+_COLUMNS = ("first", "count", "epoch", "rules", "checksum", "digests", "body")
 
 _APPEND = """
 INSERT INTO log (first, count, epoch, rules, checksum, digests, body)
@@ -45,21 +48,11 @@ class Segment:
     async def open(cls, path: Path, epoch: int, synchronous: Synchronous = "FULL") -> "Segment":
         """Open or create a segment and raise its epoch. Raises Fenced if a newer owner has been here."""
         is_new = not path.exists()
-        connection = await connect(path, synchronous)
-        try:
-            await connection.executescript(_SCHEMA.format(schema=SCHEMA_VERSION, epoch=epoch))
-            rows = await connection.execute_fetchall(
-                "UPDATE meta SET epoch = ? WHERE epoch <= ? AND schema = ? RETURNING epoch",
-                (epoch, epoch, SCHEMA_VERSION),
-            )
-            if not rows:
-                raise await _refusal(connection, path)
-        except sqlite3.Error as error:
-            await connection.close()
-            raise explain(error, path) from error
-        except BaseException:
-            await connection.close()
-            raise
+        schema = _SCHEMA.format(schema=SCHEMA_VERSION, epoch=epoch)
+        async with opening(path, schema, SCHEMA_VERSION, synchronous) as connection:
+            raise_epoch = "UPDATE meta SET epoch = ? WHERE epoch <= ? RETURNING epoch"
+            if not await connection.execute_fetchall(raise_epoch, (epoch, epoch)):
+                raise Fenced(f"{path}: a newer owner than epoch {epoch} has been here")
         if is_new:
             sync_directory(path.parent)
         return cls(path, connection, epoch)
@@ -87,16 +80,25 @@ class Segment:
     async def read(self) -> list[Record]:
         """All records, verified and in order. Raises Corrupt, naming the record."""
         try:
-            rows = await self._connection.execute_fetchall("SELECT * FROM log ORDER BY first")
+            problems = await self._connection.execute_fetchall("PRAGMA integrity_check(1)")
+            rows = await self._connection.execute_fetchall(
+                "SELECT first, count, epoch, rules, checksum, digests, body FROM log ORDER BY first"
+            )
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
-        records = []
-        for first, count, epoch, rules, checksum, digests, body in rows:
-            record = Record(first, count, epoch, rules, digests, body)
-            if record.checksum() != checksum:
-                raise Corrupt(f"{self.path}: record {first}: its checksum does not match")
-            records.append(record)
-        return records
+        if [tuple(problem) for problem in problems] != [("ok",)]:
+            raise Corrupt(f"{self.path}: {'; '.join(problem[0] for problem in problems)}")
+        return [self._verify(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+
+    def _verify(self, row: dict[str, int | str | bytes | None]) -> Record:
+        place = f"{self.path}: record {row['first']!r}"
+        try:
+            record = msgspec.convert(row, Record)
+        except msgspec.ValidationError as error:
+            raise Corrupt(f"{place}: {error}") from None
+        if record.checksum() != row["checksum"]:
+            raise Corrupt(f"{place}: its checksum does not match")
+        return record
 
     async def close(self) -> None:
         """Close the file and keep it."""
@@ -120,11 +122,3 @@ def _row(record: Record) -> tuple[int, int, int, str, int, bytes, bytes]:
         record.digests,
         record.body,
     )
-
-
-async def _refusal(connection: aiosqlite.Connection, path: Path) -> Corrupt | Fenced:
-    rows = list(await connection.execute_fetchall("SELECT schema, epoch FROM meta"))
-    schema, epoch = rows[0]
-    if schema != SCHEMA_VERSION:
-        return Corrupt(f"{path}: of schema {schema}; this version of Plaudit reads {SCHEMA_VERSION}")
-    return Fenced(f"{path}: owned by epoch {epoch}")

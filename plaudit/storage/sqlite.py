@@ -1,6 +1,8 @@
 """How every SQLite file here is opened: one connection, which nothing else can share."""
 
+import contextlib
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
@@ -11,11 +13,16 @@ from plaudit.storage.errors import Corrupt, InUse, StorageError, Unusable
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
 
-async def connect(path: Path, synchronous: Synchronous = "FULL") -> aiosqlite.Connection:
-    """Open a file in WAL mode, exclusively, each statement a transaction of its own; create it if it is missing.
+@contextlib.asynccontextmanager
+async def opening(
+    path: Path, schema: str, version: int, synchronous: Synchronous = "FULL"
+) -> AsyncIterator[aiosqlite.Connection]:
+    """A connection to a file with the tables of `schema`, which are made if the file is new.
 
-    SQLite's automatic checkpoint is off: it would run inside a commit. `FULL` is one fsync a commit; `NORMAL` survives
-    the process but not a power cut. Raises InUse, Unusable or Corrupt.
+    WAL mode, exclusive, each statement a transaction of its own; SQLite's automatic checkpoint is off, because it would
+    run inside a commit. `FULL` is one fsync a commit; `NORMAL` survives the process but not a power cut. The connection
+    outlives the block, unless the block raises. Every schema has a table `meta` with a column `schema`: a file with
+    another version is left as it is. Raises InUse, Unusable or Corrupt.
     """
     connection = await aiosqlite.connect(path, isolation_level=None, timeout=0)
     try:
@@ -23,10 +30,19 @@ async def connect(path: Path, synchronous: Synchronous = "FULL") -> aiosqlite.Co
             f"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
             "PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT;"
         )
+        if not await connection.execute_fetchall("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
+            await connection.executescript(schema)
+        rows = list(await connection.execute_fetchall("SELECT schema FROM meta"))
+        found = rows[0][0] if rows else None
+        if found != version:
+            raise Corrupt(f"{path}: of schema {found}; this version of Plaudit reads {version}")
+        yield connection
     except sqlite3.Error as error:
         await connection.close()
         raise explain(error, path) from error
-    return connection
+    except BaseException:
+        await connection.close()
+        raise
 
 
 def explain(error: sqlite3.Error, path: Path) -> StorageError:

@@ -20,33 +20,33 @@ from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
 from plaudit.storage.errors import Corrupt, Fenced
 from plaudit.storage.history import EventEntry, decode_chunk
-from plaudit.storage.sqlite import connect, explain
+from plaudit.storage.sqlite import explain, opening
 
 SCHEMA_VERSION = 1
 FILE_NAME = "state.sqlite"
 
 _SCHEMA = """
 BEGIN;
-CREATE TABLE IF NOT EXISTS meta (
+CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL, epoch INTEGER NOT NULL
 );
-CREATE TABLE IF NOT EXISTS checkpoint (
+CREATE TABLE checkpoint (
     id INTEGER PRIMARY KEY CHECK (id = 0), number INTEGER NOT NULL, applied INTEGER NOT NULL, at_ms INTEGER NOT NULL
 );
-CREATE TABLE IF NOT EXISTS catalog (id INTEGER PRIMARY KEY CHECK (id = 0), body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS users (
+CREATE TABLE catalog (id INTEGER PRIMARY KEY CHECK (id = 0), body BLOB NOT NULL);
+CREATE TABLE users (
     id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL, applied INTEGER NOT NULL,
     chunk INTEGER, snapshot BLOB NOT NULL, UNIQUE (tenant, key)
 );
-CREATE TABLE IF NOT EXISTS history (
+CREATE TABLE history (
     id INTEGER PRIMARY KEY, user INTEGER NOT NULL, previous INTEGER, entries BLOB NOT NULL
 );
-CREATE TABLE IF NOT EXISTS idempotency (
+CREATE TABLE idempotency (
     hash INTEGER NOT NULL, verify INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY (hash, verify)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS gateways (id INTEGER PRIMARY KEY, replies BLOB NOT NULL);
-INSERT OR IGNORE INTO meta VALUES (0, {schema}, 0);
-INSERT OR IGNORE INTO checkpoint VALUES (0, 0, 0, 0);
+CREATE TABLE gateways (id INTEGER PRIMARY KEY, replies BLOB NOT NULL);
+INSERT INTO meta VALUES (0, {schema}, 0);
+INSERT INTO checkpoint VALUES (0, 0, 0, 0);
 COMMIT;
 """
 
@@ -130,28 +130,18 @@ class StateStore:
     async def open(cls, directory: Path) -> "StateStore":
         """Open or create the state and raise its epoch: older owners can write nothing from here on."""
         path = directory / FILE_NAME
-        connection = await connect(path)
-        try:
-            await connection.executescript(_SCHEMA.format(schema=SCHEMA_VERSION))
-            raised = list(
-                await connection.execute_fetchall("UPDATE meta SET epoch = epoch + 1 RETURNING epoch, schema")
-            )
-            epoch, schema = raised[0]
-            if schema != SCHEMA_VERSION:
-                raise Corrupt(f"{path}: of schema {schema}; this version of Plaudit reads {SCHEMA_VERSION}")
+        async with opening(path, _SCHEMA.format(schema=SCHEMA_VERSION), SCHEMA_VERSION) as connection:
+            raised = list(await connection.execute_fetchall("UPDATE meta SET epoch = epoch + 1 RETURNING epoch"))
             rows = list(await connection.execute_fetchall("SELECT number, applied, at_ms FROM checkpoint"))
-        except sqlite3.Error as error:
-            await connection.close()
-            raise explain(error, path) from error
-        except BaseException:
-            await connection.close()
-            raise
-        return cls(path, connection, epoch, Checkpoint(*rows[0]))
+        return cls(path, connection, raised[0][0], Checkpoint(*rows[0]))
 
     async def load_catalog(self) -> Catalog | None:
         """The catalog as of the last checkpoint; None before the first."""
         rows = list(await self._read("SELECT body FROM catalog"))
-        return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else None
+        try:
+            return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else None
+        except msgspec.DecodeError as error:
+            raise Corrupt(f"{self.path}: catalog: {error}") from error
 
     async def load_users(self, keys: Iterable[UserKey]) -> list[StoredUser]:
         """Those of the users that are saved. One query for each LOOKUP_KEYS_MAX keys."""
@@ -170,14 +160,18 @@ class StateStore:
 
     async def load_history(self, chunk: int | None) -> list[EventEntry]:
         """A user's saved events, oldest first, from the newest chunk back. O(their number)."""
-        chunks: list[bytes] = []
+        parts: list[tuple[EventEntry, ...]] = []
         while chunk is not None:
             rows = list(await self._read("SELECT previous, entries FROM history WHERE id = ?", (chunk,)))
             if not rows:
-                raise Corrupt(f"{self.path}: history {chunk} is missing")
-            chunk, entries = rows[0]
-            chunks.append(entries)
-        return [entry for entries in reversed(chunks) for entry in decode_chunk(entries)]
+                raise Corrupt(f"{self.path}: history {chunk}: missing")
+            previous, entries = rows[0]
+            try:
+                parts.append(decode_chunk(entries))
+            except msgspec.DecodeError as error:
+                raise Corrupt(f"{self.path}: history {chunk}: {error}") from error
+            chunk = previous
+        return [entry for part in reversed(parts) for entry in part]
 
     async def find_keys(self, digests: Iterable[bytes]) -> dict[bytes, bytes]:
         """The event of each idempotency key (by 16-byte digest) that has been used. One query."""

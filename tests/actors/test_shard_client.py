@@ -312,16 +312,19 @@ class TestLosses:
 
     @pytest.mark.parametrize(
         "payload",
-        [b"", b"\xc1", encode(Hello(PROTOCOL, 1)), encode(Welcome(PROTOCOL + 1, 0)), b"\x91" * 10_000 + b"\0"],
+        [
+            b"",
+            b"\xc1",
+            encode(Hello(PROTOCOL, 1)),
+            encode(Welcome(PROTOCOL + 1, 0)),
+            encode(Replies(1, 0, (Reply(200, b"never asked"),))),
+            b"\x94\xa7welcome\x01\x00" + b"\x91" * 10_000 + b"\0",
+        ],
+        ids=["nothing", "no MessagePack", "for a shard", "another protocol", "never asked", "too deep"],
     )
     async def test_a_message_that_makes_no_sense_is_a_value_error(self, connected: ShardClient, payload: bytes) -> None:
         with pytest.raises(ValueError):
             connected.frame_received(payload)
-
-    async def test_a_message_with_more_than_there_is_to_know_is_a_value_error_too(self, connected: ShardClient) -> None:
-        deep = b"\x94\xa7welcome\x01\x00" + b"\x91" * 10_000 + b"\0"
-        with pytest.raises(ValueError):
-            connected.frame_received(deep)
 
 
 class TestSuspicion:

@@ -2,18 +2,20 @@
 
 import asyncio
 import gc
-import shutil
 import sqlite3
 import warnings
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import aiosqlite
 
 from plaudit.engine.commands import UserKey
 from plaudit.storage.history import EventEntry, encode_chunk
 from plaudit.storage.log import SEGMENT_SIZE_BYTES, Log
 from plaudit.storage.records import Record
+from plaudit.storage.sqlite import opening
 from plaudit.storage.state import Chunk, Slice, StateStore, StoredUser
 from tests.engine.builders import CREATED_MS, event_id
 
@@ -61,8 +63,21 @@ def segments(directory: Path) -> list[str]:
 
 def copy_as_killed(directory: Path, copy: Path) -> Path:
     """The directory as a kill -9 at this moment would leave it. SQLite's index of the WAL is memory: it is left out."""
-    shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("*-shm"))
+    content = None
+    while content is None or content != _read_files(directory):  # a kill is sudden, reading is not
+        content = _read_files(directory)
+    copy.mkdir()
+    for name, data in content.items():
+        (copy / name).write_bytes(data)
     return copy
+
+
+def _read_files(directory: Path) -> dict[str, bytes]:
+    content = {}
+    for path in directory.iterdir():
+        with suppress(FileNotFoundError):
+            content[path.name] = path.read_bytes()
+    return {name: data for name, data in content.items() if not name.endswith("-shm")}
 
 
 def edit(path: Path, *statements: str) -> None:
@@ -128,3 +143,9 @@ async def opened_state(directory: Path) -> AsyncIterator[StateStore]:
         yield store
     finally:
         await store.close()
+
+
+async def connect(path: Path) -> aiosqlite.Connection:
+    """The connection of an owner to come, to a file that is there."""
+    async with opening(path, "", 1) as connection:
+        return connection

@@ -4,8 +4,7 @@ import pytest
 
 from plaudit.storage.errors import Corrupt, Fenced, InUse
 from plaudit.storage.segment import Segment
-from plaudit.storage.sqlite import connect
-from tests.storage.builders import copy_as_killed, edit, failure, query, record, records
+from tests.storage.builders import connect, copy_as_killed, edit, failure, query, record, records
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import pytest
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
 from plaudit.storage.errors import Corrupt, Fenced, InUse
-from plaudit.storage.sqlite import connect
 from plaudit.storage.state import FILE_NAME, Checkpoint, StateStore
 from tests.catalogs import study_catalog
 from tests.storage.builders import (
     chunk,
+    connect,
     edit,
     entry,
     failure,
