@@ -1,6 +1,5 @@
 """One file of the log."""
 
-import sqlite3
 from pathlib import Path
 
 import aiosqlite
@@ -9,7 +8,7 @@ import msgspec
 from plaudit.storage.errors import Corrupt, Fenced
 from plaudit.storage.files import sync_directory
 from plaudit.storage.records import Record
-from plaudit.storage.sqlite import Synchronous, explain, opening
+from plaudit.storage.sqlite import UNREADABLE, Synchronous, explain, opening
 
 SCHEMA_VERSION = 1
 
@@ -84,7 +83,7 @@ class Segment:
             rows = await self._connection.execute_fetchall(
                 "SELECT first, count, epoch, rules, checksum, digests, body FROM log ORDER BY first"
             )
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise explain(error, self.path) from error
         if [tuple(problem) for problem in problems] != [("ok",)]:
             raise Corrupt(f"{self.path}: {'; '.join(problem[0] for problem in problems)}")

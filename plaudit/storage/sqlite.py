@@ -10,6 +10,9 @@ import aiosqlite
 
 from plaudit.storage.errors import Corrupt, InUse, StorageError, Unusable
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a file may raise: in a damaged one, even SQLite's message about it may not be text."""
+
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
 
@@ -37,7 +40,7 @@ async def opening(
         if found != version:
             raise Corrupt(f"{path}: of schema {found}; this version of Plaudit reads {version}")
         yield connection
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         await connection.close()
         raise explain(error, path) from error
     except BaseException:
@@ -45,8 +48,8 @@ async def opening(
         raise
 
 
-def explain(error: sqlite3.Error, path: Path) -> StorageError:
-    """SQLite's error on a file, as one of ours that names it."""
+def explain(error: Exception, path: Path) -> StorageError:
+    """SQLite's error on a file (one of UNREADABLE), as one of ours that names it."""
     if isinstance(error, sqlite3.OperationalError):
         return InUse(f"{path}: open in another process") if "locked" in str(error) else Unusable(f"{path}: {error}")
     return Corrupt(f"{path}: {error}")

@@ -20,7 +20,7 @@ from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
 from plaudit.storage.errors import Corrupt, Fenced
 from plaudit.storage.history import EventEntry, decode_chunk
-from plaudit.storage.sqlite import explain, opening
+from plaudit.storage.sqlite import UNREADABLE, explain, opening
 
 SCHEMA_VERSION = 1
 FILE_NAME = "state.sqlite"
@@ -164,7 +164,7 @@ class StateStore:
         while chunk is not None:
             rows = list(await self._read("SELECT previous, entries FROM history WHERE id = ?", (chunk,)))
             if not rows:
-                raise Corrupt(f"{self.path}: history {chunk}: missing")
+                raise Corrupt(f"{self.path}: history {chunk} is missing")
             previous, entries = rows[0]
             try:
                 parts.append(decode_chunk(entries))
@@ -250,7 +250,7 @@ class StateStore:
     async def _read(self, sql: str, parameters: tuple[int | str | None, ...] = ()) -> Iterable[sqlite3.Row]:
         try:
             return await self._connection.execute_fetchall(sql, parameters)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise explain(error, self.path) from error
 
 

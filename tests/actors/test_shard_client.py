@@ -355,9 +355,10 @@ class TestSuspicion:
             calls += call(connected, user)
             await shard.next()
         calls += call(connected, "x")
-        for _ in range(2):
-            await turns()
-            shard.lose()
+        shard.lose()
+        for _ in range(WINDOW):
+            await shard.next()
+        shard.lose()
         alone = []
         for _ in range(WINDOW):
             alone.append(await shard.next())

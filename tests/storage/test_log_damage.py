@@ -1,11 +1,12 @@
 """A log that is not what was written is refused, with the file and the record."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from plaudit.storage.errors import Corrupt
+from plaudit.storage.errors import Corrupt, StorageError
 from plaudit.storage.log import Log
 from plaudit.storage.records import Record
 from plaudit.storage.segment import Segment
@@ -90,6 +91,28 @@ async def test_a_page_that_has_lost_its_last_record_is_damage(tmp_path: Path) ->
     path.write_bytes(content)
     with pytest.raises(Corrupt, match=FIRST):
         await read_log(tmp_path)
+
+
+async def test_a_flipped_bit_anywhere_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    await write_log(tmp_path / "log", *records(3))
+    content = (tmp_path / "log" / FIRST).read_bytes()
+    outcomes = Counter[str]()
+    for position in [at for at, byte in enumerate(content) if byte][::12]:
+        for bit in (0, 7):
+            flipped = bytearray(content)
+            flipped[position] ^= 1 << bit
+            directory = tmp_path / f"{position}-{bit}"
+            directory.mkdir()
+            (directory / FIRST).write_bytes(flipped)
+            try:
+                found = await read_log(directory)
+            except StorageError:
+                outcomes["refused"] += 1
+            else:
+                assert found == records(3), f"bit {bit} of byte {position}"
+                outcomes["unchanged"] += 1
+    assert min(outcomes["unchanged"], outcomes["refused"]) > 10
 
 
 @pytest.mark.parametrize("content", [NO_DATABASE, b"SQLite format 3\0" * 9])
