@@ -38,13 +38,11 @@ def load_document(path: Path) -> Document:
 def _explain(message: str) -> str:
     """`Expected str, got int - at $.points[0].triggers[1].key`, as a reader of the file would say it."""
     complaint, _, path = message.replace("`", "").partition(" - at ")
-    tables, prefix, key = [], "", ""
+    places, prefix = [], ""
     for match in _TABLE.finditer(path):
         prefix = f"{prefix}.{match['name']}" if prefix else match["name"]
         if match["position"] is not None:
-            tables.append(f"[[{prefix}]] number {int(match['position']) + 1}")
-            key = ""
+            places.append(f"[[{prefix}]] number {int(match['position']) + 1}")
         else:
-            key = match["name"]
-    place = " ".join((*tables, key)).strip() or "the file"
-    return f"{place}: {complaint[:1].lower()}{complaint[1:]}"
+            places.append(f"[{prefix}]" if match.end() < len(path) else match["name"])
+    return f"{' '.join(places) or 'the file'}: {complaint[:1].lower()}{complaint[1:]}"

@@ -6,7 +6,7 @@ import multiprocessing
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 
 import uvicorn
 import uvloop
@@ -46,7 +46,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 async def run_gateway(
-    spec: GatewaySpec, listening: socket.socket, stop: asyncio.Event, on_ready: Callable[[], None]
+    spec: GatewaySpec, listening: socket.socket, stop: asyncio.Event, on_ready: Callable[[], Awaitable[None]]
 ) -> None:
     """Serve until `stop`, then finish what has been accepted. `on_ready` is called when requests are answered."""
     router = Router(spec.addresses, secrets.randbits(63))
@@ -70,7 +70,7 @@ async def run_gateway(
         await server.listening.wait()
         await router.wait_ready()
         tune()
-        on_ready()
+        await on_ready()
 
     async def watch() -> None:
         await stop.wait()
@@ -86,6 +86,10 @@ async def run_gateway(
         await router.close()
 
 
+async def _announce_nothing() -> None:
+    """The server says when it is ready, not one of its gateways."""
+
+
 def run_gateway_process(spec: GatewaySpec, listening: socket.socket) -> None:
     """The main function of a gateway in a process of its own: stops on SIGTERM, or when the server is gone."""
 
@@ -97,6 +101,6 @@ def run_gateway_process(spec: GatewaySpec, listening: socket.socket) -> None:
         parent = multiprocessing.parent_process()
         assert parent is not None
         loop.add_reader(parent.sentinel, stop.set)
-        await run_gateway(spec, listening, stop, lambda: None)
+        await run_gateway(spec, listening, stop, _announce_nothing)
 
     uvloop.run(main())

@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol
@@ -93,8 +93,14 @@ class Server:
             return
         addresses = await self._open_shards(runtime, manifest, catalog)
         spec = GatewaySpec(addresses, await catalog.load_keys())
-        url = f"http://{self._settings.host}:{listening.getsockname()[1]}"
-        await self._serve(spec, listening, lambda: self._reporter.ready(url, new_key))
+        host = self._settings.host
+        url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+
+        async def announce() -> None:
+            self._reporter.ready(url, new_key)
+            await catalog.mark_key_seen()
+
+        await self._serve(spec, listening, announce)
         if self._failure is not None:
             raise ServerFailed(self._failure)
 
@@ -126,10 +132,10 @@ class Server:
         if self._settings.admin_key is not None:
             await catalog.save_key(hash_key(self._settings.admin_key), "environment")
             return None
-        if await catalog.load_keys():
+        if await catalog.has_seen_key():
             return None
         key = make_key()
-        await catalog.save_key(hash_key(key), "first start")
+        await catalog.save_key(hash_key(key), "unseen")
         return key
 
     async def _start_runtime(self) -> Runtime:
@@ -196,13 +202,15 @@ class Server:
         self._failure = f"the runtime is gone: {reason}"
         self._stop.set()
 
-    async def _serve(self, spec: GatewaySpec, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+    async def _serve(
+        self, spec: GatewaySpec, listening: socket.socket, on_ready: Callable[[], Awaitable[None]]
+    ) -> None:
         if self._settings.workers == 1:
             await run_gateway(spec, listening, self._stop, on_ready)
             return
         listening.listen()
         workers = [_start_worker(spec, listening) for _ in range(self._settings.workers)]
-        on_ready()
+        await on_ready()
         while not self._stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), WORKER_CHECK_INTERVAL_S)

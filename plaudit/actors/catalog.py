@@ -10,7 +10,7 @@ from plaudit.actors.clock import Clock
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.document import Document
 from plaudit.engine.revision import revise
-from plaudit.storage.catalog_store import AdminKey, CatalogStore
+from plaudit.storage.catalog_store import AdminKey, CatalogStore, KeySource
 
 
 class CatalogActor:
@@ -40,9 +40,17 @@ class CatalogActor:
         """All admin keys."""
         return await self._store.load_keys()
 
-    async def save_key(self, key: AdminKey, source: str) -> None:
+    async def has_seen_key(self) -> bool:
+        """True if there is a key that somebody knows."""
+        return await self._store.has_seen_key()
+
+    async def save_key(self, key: AdminKey, source: KeySource) -> None:
         """Add an admin key; see `CatalogStore.save_key`."""
         await self._store.save_key(key, source, self._clock())
+
+    async def mark_key_seen(self) -> None:
+        """The key that was made has been shown."""
+        await self._store.mark_seen()
 
     async def close(self) -> None:
         """Close the file."""

@@ -1,6 +1,7 @@
 """catalog.sqlite: every version of the catalog, and the admin keys (hashed)."""
 
 from pathlib import Path
+from typing import Literal
 
 import aiosqlite
 import msgspec
@@ -23,6 +24,10 @@ CREATE TABLE admin_keys (
 INSERT INTO meta VALUES (0, {schema});
 COMMIT;
 """
+
+
+KeySource = Literal["environment", "first start", "unseen"]
+"""`unseen`: made on a first start that has not come as far as showing it."""
 
 
 class AdminKey(Struct, frozen=True):
@@ -65,15 +70,23 @@ class CatalogStore:
             AdminKey(*row) for row in await self._connection.execute_fetchall("SELECT prefix, hash FROM admin_keys")
         ]
 
-    async def save_key(self, key: AdminKey, source: str, at_ms: int) -> None:
-        """Add an admin key. One from the environment takes the place of the one that came from there before."""
+    async def has_seen_key(self) -> bool:
+        """True if there is a key that somebody knows."""
+        return bool(await self._connection.execute_fetchall("SELECT 1 FROM admin_keys WHERE source != 'unseen'"))
+
+    async def save_key(self, key: AdminKey, source: KeySource, at_ms: int) -> None:
+        """Add an admin key. One from the environment, or unseen, takes the place of the last such one."""
         await self._connection.execute_fetchall("BEGIN IMMEDIATE")
-        if source == "environment":
+        if source != "first start":
             await self._connection.execute_fetchall("DELETE FROM admin_keys WHERE source = ?", (source,))
         await self._connection.execute_fetchall(
             "INSERT OR REPLACE INTO admin_keys VALUES (?, ?, ?, ?)", (key.prefix, key.hash, source, at_ms)
         )
         await self._connection.execute_fetchall("COMMIT")
+
+    async def mark_seen(self) -> None:
+        """The key that was made has been shown: it stays."""
+        await self._connection.execute_fetchall("UPDATE admin_keys SET source = 'first start' WHERE source = 'unseen'")
 
     async def close(self) -> None:
         """Close the file."""
