@@ -8,12 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from plaudit.engine.catalog import Catalog
-from plaudit.storage.catalog_store import FILE_NAME, AdminKey, CatalogStore
+from plaudit.storage.catalog_store import FILE_NAME, AdminKey, CatalogStore, KeySource
 from plaudit.storage.errors import Corrupt, InUse
 from tests.catalogs import study_catalog
 from tests.storage.builders import copy_as_killed, edit, failure, no_connection_left_open, query
 
-ENVIRONMENT = "environment"
+ENVIRONMENT: KeySource = "environment"
 
 
 @asynccontextmanager
@@ -74,7 +74,7 @@ async def test_a_version_and_a_key_survive_a_kill(tmp_path: Path) -> None:
 
 async def test_a_key_from_the_environment_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     async with opened_store(tmp_path) as store:
-        await store.save_key(key("made"), "generated", 1)
+        await store.save_key(key("made"), "first start", 1)
         await store.save_key(key("old"), ENVIRONMENT, 2)
         await store.save_key(key("new"), ENVIRONMENT, 3)
         assert await keys_in(store) == {key("made"), key("new")}
@@ -86,8 +86,8 @@ async def test_a_key_from_the_environment_takes_the_place_of_the_one_before(tmp_
 async def test_other_keys_stand_beside_each_other(tmp_path: Path) -> None:
     async with opened_store(tmp_path) as store:
         await store.save_key(key("environment"), ENVIRONMENT, 1)
-        await store.save_key(key("one"), "generated", 2)
-        await store.save_key(key("two"), "generated", 3)
+        await store.save_key(key("one"), "first start", 2)
+        await store.save_key(key("two"), "first start", 3)
         assert await keys_in(store) == {key("environment"), key("one"), key("two")}
 
 
@@ -127,3 +127,13 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         error = await failure(CatalogStore.open(tmp_path))
     assert isinstance(error, Corrupt)
     assert str(error).startswith(f"{tmp_path / FILE_NAME}: ")
+
+
+async def test_a_key_that_nobody_has_seen_gives_way_to_the_next(tmp_path: Path) -> None:
+    async with opened_store(tmp_path) as store:
+        await store.save_key(key("lost"), "unseen", 1)
+        assert not await store.has_seen_key()
+        await store.save_key(key("shown"), "unseen", 2)
+        await store.mark_seen()
+        assert await store.has_seen_key()
+        assert await keys_in(store) == {key("shown")}
