@@ -131,14 +131,17 @@ class ConsoleReporter:
             replayed = sum(opened.replayed for opened in self._opened)
             self._console.print(f"Restored {len(self._opened)} shards; {replayed} commands replayed from their logs.")
 
-    def ready(self, url: str, new_key: str | None) -> None:
+    def ready(self, url: str, new_key: str | None, metric: str | None) -> None:
         """See `Reporter`."""
         self._console.print(f"Plaudit {__version__} serves {url}; ready in {time.monotonic() - self._started:.1f} s.")
+        if metric is None:
+            self._console.print("The catalog has no metrics yet: give one with --catalog FILE.")
         if new_key is not None:
+            self._console.print(f"\nThe admin key, shown this once: {new_key}\n", markup=False)
+        if new_key is not None and metric is not None:
             body = json.dumps({"user": {"id": "user-123", "tz": "Europe/Paris"}, "value": 1})
             self._console.print(
-                f"\nThe admin key, shown this once: {new_key}\n\nTry:\n\n"
-                f"curl -X POST {url}/v1/metrics/lessons/event \\\n"
+                f"Try:\n\ncurl -X POST {url}/v1/metrics/{metric}/event \\\n"
                 f"  -H 'X-API-KEY: {new_key}' -H 'Content-Type: application/json' \\\n"
                 f"  -d '{body}'\n",
                 markup=False,
@@ -149,8 +152,9 @@ class ConsoleReporter:
         typer.echo(f"plaudit: {text}", err=True)
 
     def end(self) -> None:
-        """Put the progress bar away."""
-        self._progress.stop()
+        """Put the progress bar away, if there is one."""
+        if self._progress.live.is_started:
+            self._progress.stop()
 
 
 def main() -> None:

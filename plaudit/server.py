@@ -31,6 +31,7 @@ SOCKET_PATH_MAX = 100
 """Bytes; the system's limit is 107."""
 SCRATCH_PREFIX = "plaudit-"
 WORKER_CHECK_INTERVAL_S = 0.5
+RUNTIME_CHECK_INTERVAL_S = 1.0
 WORKER_STOP_TIMEOUT_S = 30.0
 
 
@@ -46,8 +47,11 @@ class Reporter(Protocol):
     def shard_opened(self, opened: Opened) -> None:
         """One shard more is open."""
 
-    def ready(self, url: str, new_key: str | None) -> None:
-        """Requests are answered. `new_key` is an admin key that was just made; it is never shown again."""
+    def ready(self, url: str, new_key: str | None, metric: str | None) -> None:
+        """Requests are answered. `new_key` is an admin key that was just made; it is never shown again.
+
+        `metric` is the key of a metric to try it with; None if the catalog has none.
+        """
 
     def trouble(self, text: str) -> None:
         """Something went wrong; the server goes on, unless it says that it stops."""
@@ -96,10 +100,14 @@ class Server:
         host = self._settings.host
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
+        metric = next((m.key for m in catalog.catalog.metrics if not m.archived), None)
+
         async def announce() -> None:
-            self._reporter.ready(url, new_key)
+            self._reporter.ready(url, new_key, metric)
             await catalog.mark_key_seen()
 
+        watching = asyncio.create_task(self._watch(runtime))
+        self._stack.callback(watching.cancel)
         await self._serve(spec, listening, announce)
         if self._failure is not None:
             raise ServerFailed(self._failure)
@@ -197,6 +205,11 @@ class Server:
         directory.mkdir(exist_ok=True, mode=0o700)
         self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
         return directory
+
+    async def _watch(self, runtime: Runtime) -> None:
+        while (failure := runtime.find_failure()) is None:
+            await asyncio.sleep(RUNTIME_CHECK_INTERVAL_S)
+        self._give_up(failure)
 
     def _give_up(self, reason: str) -> None:
         self._failure = f"the runtime is gone: {reason}"

@@ -56,6 +56,12 @@ class ServerProcess:
         self._close()
         return code
 
+    def wait(self) -> int:
+        """The exit code of a server that ends by itself."""
+        assert self._process.stdout is not None
+        self.output += self._process.stdout.read()
+        return self._process.wait(STOP_TIMEOUT_S)
+
     def abort(self) -> None:
         """End it, whatever state it is in."""
         if self._process.poll() is None:

@@ -10,6 +10,7 @@ import os
 import secrets
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ TOKEN_NAME = "ray.token"  # noqa: S105  # a file's name
 OBJECT_STORE_BYTES = 80 * 2**20
 """Close to the least that Ray accepts. Nothing of ours goes through it."""
 FAILED_EXIT_CODE = 70
+VITAL_PROCESSES = {"gcs_server", "raylet"}
+SHUTDOWN_TIMEOUT_S = 15.0
+SHUTDOWN_POLL_S = 0.02
 
 LOG = logging.getLogger(__name__)
 
@@ -127,11 +131,23 @@ class RayRuntime:
         ).remote(settings)
         return RayHost(actor)
 
-    async def stop(self) -> None:
-        """See `Runtime`."""
+    def find_failure(self) -> str | None:
+        """See `Runtime`: a local cluster that has lost its head or its node can restart no shard."""
         import ray  # noqa: PLC0415
 
-        await asyncio.to_thread(ray.shutdown)
+        node = ray._private.worker._global_node
+        dead = {kind for kind, _ in node.dead_processes()} & VITAL_PROCESSES if node is not None else ()
+        return f"Ray's {' and '.join(sorted(dead))} died" if dead else None
+
+    async def stop(self) -> None:
+        """See `Runtime`. If Ray has failed, it may not answer: it is given some seconds."""
+        import ray  # noqa: PLC0415
+
+        thread = threading.Thread(target=ray.shutdown, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
+        while thread.is_alive() and time.monotonic() < deadline:
+            await asyncio.sleep(SHUTDOWN_POLL_S)
 
     def _token(self) -> Path:
         """The file with this data directory's own token; made on first use, readable by its owner only."""

@@ -34,6 +34,9 @@ class Runtime(Protocol):
     async def host(self, settings: ShardSettings) -> ShardHost:
         """A host for one shard; the shard is not open yet."""
 
+    def find_failure(self) -> str | None:
+        """Why nothing can be hosted any more; None while all is well. Cheap: asked every second."""
+
     async def stop(self) -> None:
         """Leave nothing running. The shards must have been closed."""
 
@@ -94,6 +97,10 @@ class InlineRuntime:
     async def host(self, settings: ShardSettings) -> InlineHost:
         """See `Runtime`."""
         return InlineHost(settings, self._report, self._clock)
+
+    def find_failure(self) -> str | None:
+        """See `Runtime`."""
+        return None
 
     async def stop(self) -> None:
         """See `Runtime`."""

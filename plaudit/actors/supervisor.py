@@ -13,6 +13,7 @@ from plaudit.storage.errors import StorageError
 LOST_RETRY_S = 0.05
 STORAGE_RETRY_S = 2.0
 HOST_LOST_MAX_S = 60.0
+CLOSE_TIMEOUT_S = 60.0
 
 LOG = logging.getLogger(__name__)
 
@@ -57,10 +58,12 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        closings = await asyncio.gather(*(host.close() for _, host in self._hosts), return_exceptions=True)
+        closings = await asyncio.gather(
+            *(asyncio.wait_for(host.close(), CLOSE_TIMEOUT_S) for _, host in self._hosts), return_exceptions=True
+        )
         for closing in closings:
             if isinstance(closing, BaseException):
-                LOG.error("a shard could not be closed and will recover from its log: %s", closing)
+                LOG.error("a shard could not be closed and will recover from its log: %r", closing)
 
     async def _open_first(self, settings: ShardSettings, host: ShardHost, on_open: Callable[[Opened], None]) -> None:
         opened = await self._ask_open(host)

@@ -28,6 +28,7 @@ def create_app(router: Router, keys: KeyRing) -> Starlette:
         middleware=[Middleware(RoutePathsAsSent), Middleware(Authenticate, keys=keys)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
+    app.router.redirect_slashes = False
     app.state.router = router
     return app
 

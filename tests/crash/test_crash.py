@@ -70,6 +70,12 @@ async def test_a_killed_shard_is_seen_by_no_client(servers: Servers) -> None:
     await check(servers.current.url, account)
 
 
+def test_a_cluster_without_its_head_ends_the_server(servers: Servers) -> None:
+    (head,) = [process for process in servers.current.descendants() if "gcs_server" in process.name()]
+    head.kill()
+    assert servers.current.wait() == 1
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 async def test_thirty_rounds_of_kills(servers: Servers) -> None:

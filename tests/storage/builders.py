@@ -12,9 +12,11 @@ from typing import Any
 import aiosqlite
 
 from plaudit.engine.commands import UserKey
+from plaudit.storage.catalog_store import CatalogStore
 from plaudit.storage.history import EventEntry, encode_chunk
 from plaudit.storage.log import SEGMENT_SIZE_BYTES, Log
 from plaudit.storage.records import Record
+from plaudit.storage.segment import Segment
 from plaudit.storage.sqlite import opening
 from plaudit.storage.state import Chunk, Slice, StateStore, StoredUser
 from tests.engine.builders import CREATED_MS, event_id
@@ -95,9 +97,12 @@ def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
 
 async def failure(opening: Coroutine[Any, Any, object]) -> BaseException:
     """What an attempt raises, without the frames that would keep its connections alive."""
-    [error] = await asyncio.gather(opening, return_exceptions=True)
-    assert isinstance(error, BaseException)
-    return error.with_traceback(None)
+    [result] = await asyncio.gather(opening, return_exceptions=True)
+    for opened in result if isinstance(result, tuple) else (result,):
+        if isinstance(opened, Log | Segment | StateStore | CatalogStore):
+            await opened.close()  # a connection that is left open would keep Python from ending
+    assert isinstance(result, BaseException)
+    return result.with_traceback(None)
 
 
 @contextmanager
@@ -145,7 +150,22 @@ async def opened_state(directory: Path) -> AsyncIterator[StateStore]:
         await store.close()
 
 
-async def connect(path: Path) -> aiosqlite.Connection:
+@asynccontextmanager
+async def connected(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     """The connection of an owner to come, to a file that is there."""
     async with opening(path, "", 1) as connection:
-        return connection
+        pass
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def opened_segment(path: Path, epoch: int) -> AsyncIterator[Segment]:
+    """A segment, closed at the end."""
+    segment = await Segment.open(path, epoch)
+    try:
+        yield segment
+    finally:
+        await segment.close()

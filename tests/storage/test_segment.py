@@ -4,7 +4,7 @@ import pytest
 
 from plaudit.storage.errors import Corrupt, Fenced, InUse
 from plaudit.storage.segment import Segment
-from tests.storage.builders import connect, copy_as_killed, edit, failure, query, record, records
+from tests.storage.builders import connected, copy_as_killed, edit, failure, opened_segment, query, record, records
 
 
 @pytest.fixture
@@ -13,37 +13,33 @@ def path(tmp_path: Path) -> Path:
 
 
 async def write_segment(path: Path, epoch: int, count: int) -> None:
-    segment = await Segment.open(path, epoch)
-    for one in records(count):
-        await segment.append(one)
-    await segment.close()
+    async with opened_segment(path, epoch) as segment:
+        for one in records(count):
+            await segment.append(one)
 
 
 async def test_records_come_back_in_order_of_number(path: Path) -> None:
-    segment = await Segment.open(path, 1)
-    for one in reversed(records(3)):
-        await segment.append(one)
-    assert await segment.read() == records(3)
-    await segment.close()
+    async with opened_segment(path, 1) as segment:
+        for one in reversed(records(3)):
+            await segment.append(one)
+        assert await segment.read() == records(3)
 
 
 async def test_a_record_is_in_the_file_when_append_returns(path: Path) -> None:
-    segment = await Segment.open(path, 1)
-    await segment.append(record(1))
-    copy = copy_as_killed(path.parent, path.parent.parent / f"{path.parent.name}-killed")
-    await segment.close()
+    async with opened_segment(path, 1) as segment:
+        await segment.append(record(1))
+        copy = copy_as_killed(path.parent, path.parent.parent / f"{path.parent.name}-killed")
     assert query(copy / path.name, "SELECT first FROM log") == [(1,)]
 
 
 async def test_appending_needs_the_newest_epoch(path: Path) -> None:
     await write_segment(path, 5, 1)
-    connection = await connect(path)
-    older, newest = Segment(path, connection, 4), Segment(path, connection, 5)
-    with pytest.raises(Fenced, match=r"log-00000001\.sqlite: epoch 4 is over"):
-        await older.append(record(2))
-    await newest.append(record(2))
-    assert await newest.read() == records(2)
-    await newest.close()
+    async with connected(path) as connection:
+        older, newest = Segment(path, connection, 4), Segment(path, connection, 5)
+        with pytest.raises(Fenced, match=r"log-00000001\.sqlite: epoch 4 is over"):
+            await older.append(record(2))
+        await newest.append(record(2))
+        assert await newest.read() == records(2)
 
 
 @pytest.mark.parametrize(("epoch", "is_taken_over"), [(4, False), (5, True), (6, True)])
@@ -73,29 +69,26 @@ async def test_a_refused_segment_is_let_go(path: Path) -> None:
 
 
 async def test_an_open_segment_is_in_use(path: Path) -> None:
-    segment = await Segment.open(path, 1)
-    error = await failure(Segment.open(path, 2))
+    async with opened_segment(path, 1):
+        error = await failure(Segment.open(path, 2))
     assert isinstance(error, InUse)
     assert str(error) == f"{path}: open in another process"
-    await segment.close()
 
 
 async def test_size_counts_what_is_appended(path: Path) -> None:
-    segment = await Segment.open(path, 1)
-    sizes = [segment.size]
-    for one in (record(1, body=b"x" * 100), record(2, 3, body=b"y" * 10)):
-        await segment.append(one)
-        sizes.append(segment.size)
-    await segment.close()
+    async with opened_segment(path, 1) as segment:
+        sizes = [segment.size]
+        for one in (record(1, body=b"x" * 100), record(2, 3, body=b"y" * 10)):
+            await segment.append(one)
+            sizes.append(segment.size)
     assert sizes == [0, 104, 126]
 
 
 async def test_copying_in_is_all_or_nothing(path: Path) -> None:
-    segment = await Segment.open(path, 1)
-    await segment.copy_in(records(2))
-    assert await segment.read() == records(2)
-    await failure(segment.copy_in([record(3), record(2)]))
-    await segment.close()
+    async with opened_segment(path, 1) as segment:
+        await segment.copy_in(records(2))
+        assert await segment.read() == records(2)
+        await failure(segment.copy_in([record(3), record(2)]))
     assert query(path, "SELECT first FROM log") == [(1,), (2,)]
 
 

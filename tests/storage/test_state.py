@@ -9,7 +9,7 @@ from plaudit.storage.state import FILE_NAME, Checkpoint, StateStore
 from tests.catalogs import study_catalog
 from tests.storage.builders import (
     chunk,
-    connect,
+    connected,
     edit,
     entry,
     failure,
@@ -154,15 +154,14 @@ async def test_an_older_owner_can_write_nothing(tmp_path: Path) -> None:
         old_epoch, checkpoint = store.epoch, store.checkpoint
     async with opened_state(tmp_path) as store:
         epoch = store.epoch
-    connection = await connect(path)
-    older, newest = (StateStore(path, connection, number, checkpoint) for number in (old_epoch, epoch))
-    with pytest.raises(Fenced, match=r"state\.sqlite: epoch 1 is over"):
-        await older.save(part(user(1)))
-    with pytest.raises(Fenced, match=r"state\.sqlite: epoch 1 is over"):
-        await older.finish_checkpoint(5, 0, Catalog(), [])
-    assert await newest.load_all_users() == []
-    await newest.save(part(user(2)))
-    await newest.close()
+    async with connected(path) as connection:
+        older, newest = (StateStore(path, connection, number, checkpoint) for number in (old_epoch, epoch))
+        with pytest.raises(Fenced, match=r"state\.sqlite: epoch 1 is over"):
+            await older.save(part(user(1)))
+        with pytest.raises(Fenced, match=r"state\.sqlite: epoch 1 is over"):
+            await older.finish_checkpoint(5, 0, Catalog(), [])
+        assert await newest.load_all_users() == []
+        await newest.save(part(user(2)))
 
 
 async def test_a_checkpoint_follows_the_one_that_its_owner_knows(tmp_path: Path) -> None:
@@ -170,14 +169,13 @@ async def test_a_checkpoint_follows_the_one_that_its_owner_knows(tmp_path: Path)
     async with opened_state(tmp_path) as store:
         unaware = (store.epoch, store.checkpoint)
         await store.finish_checkpoint(5, 0, Catalog(), [])
-    connection = await connect(path)
-    stale = StateStore(path, connection, *unaware)
-    with pytest.raises(Fenced, match=r"state\.sqlite: checkpoint 0 is not the last one any more"):
-        await stale.finish_checkpoint(3, 0, study_catalog(), [])
-    aware = StateStore(path, connection, unaware[0], Checkpoint(1, 5, 0))
-    await aware.finish_checkpoint(6, 0, None, [])
-    assert await aware.load_catalog() == Catalog()
-    await aware.close()
+    async with connected(path) as connection:
+        stale = StateStore(path, connection, *unaware)
+        with pytest.raises(Fenced, match=r"state\.sqlite: checkpoint 0 is not the last one any more"):
+            await stale.finish_checkpoint(3, 0, study_catalog(), [])
+        aware = StateStore(path, connection, unaware[0], Checkpoint(1, 5, 0))
+        await aware.finish_checkpoint(6, 0, None, [])
+        assert await aware.load_catalog() == Catalog()
 
 
 async def test_the_state_has_one_owner_at_a_time(tmp_path: Path) -> None:
