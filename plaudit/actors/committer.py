@@ -83,11 +83,15 @@ class Committer:
             raise self._error
 
     async def close(self) -> None:
-        """Return when everything is durable and released; stop."""
+        """Return when everything is durable and released; stop. Raises the error of the commit that ended it all."""
         done = asyncio.Event()
         self.release(done.set)
-        await done.wait()
+        released = asyncio.create_task(done.wait())
+        await asyncio.wait((released, self._task), return_when=asyncio.FIRST_COMPLETED)
+        released.cancel()
         self.cancel()
+        if self._error is not None:
+            raise self._error
 
     def cancel(self) -> None:
         """Stop at once: nothing more is released."""

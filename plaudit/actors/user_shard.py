@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct
 
 from plaudit.actors.checkpoint import Checkpointer
 from plaudit.actors.clock import Clock, Stamp
@@ -152,7 +152,10 @@ class UserShard:
         stack.push_async_callback(self._log.close)
         self._stamp.raise_to(state.checkpoint.at_ms)
         self._residents.start_ids(*await state.next_ids())
-        self._dedupe.restore(await state.load_gateways())
+        try:
+            self._dedupe.restore(await state.load_gateways())
+        except DecodeError as error:
+            raise Corrupt(f"{state.path}: gateways: {error}") from error
         self._executor = Executor(self._residents, self._dedupe, state, self._stamp, self.fail)
         catalog = await state.load_catalog() or Catalog()
         self._executor.adopt(compile_catalog(catalog))

@@ -74,7 +74,7 @@ class Segment:
         await self._connection.execute_fetchall("BEGIN IMMEDIATE")
         await self._connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, records))
         await self._connection.execute_fetchall("COMMIT")
-        self.size += sum(len(record.body) for record in records)
+        self.size += sum(len(record.body) + len(record.digests) for record in records)
 
     async def read(self) -> list[Record]:
         """All records, verified and in order. Raises Corrupt, naming the record."""

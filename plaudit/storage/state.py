@@ -168,8 +168,10 @@ class StateStore:
             previous, entries = rows[0]
             try:
                 parts.append(decode_chunk(entries))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 raise Corrupt(f"{self.path}: history {chunk}: {error}") from error
+            if previous is not None and previous >= chunk:
+                raise Corrupt(f"{self.path}: history {chunk}: follows {previous}, which is not older")
             chunk = previous
         return [entry for part in reversed(parts) for entry in part]
 

@@ -199,6 +199,22 @@ async def test_a_failed_commit_is_final(tmp_path: Path, error: Exception) -> Non
             await waiting
 
 
+async def test_closing_ends_when_a_commit_fails(tmp_path: Path) -> None:
+    """What has not been committed never will be: a shard that waits for it cannot be shut down."""
+    async with commits(tmp_path, is_open=False) as work:
+        work.add("ann")
+        work.log.error = sqlite3.OperationalError("disk I/O error")
+        closing = asyncio.create_task(work.committer.close())
+        await turns()
+        work.log.gate.set()
+        await turns()
+        is_closed = closing.done()
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        assert is_closed
+        assert (len(work.failures), work.released) == (1, [])
+
+
 async def test_nothing_is_released_after_a_cancel(tmp_path: Path) -> None:
     async with commits(tmp_path, is_open=False) as work:
         work.add("ann")
