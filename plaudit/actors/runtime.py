@@ -63,10 +63,12 @@ class InlineHost:
 
     async def close(self) -> None:
         """See `ShardHost`."""
-        await self._clear_away()
-        if self._shard is not None:
-            await self._shard.close()
-            self._shard = None
+        try:
+            if self._shard is not None:
+                await self._shard.close()
+                self._shard = None
+        finally:
+            await self._clear_away()
 
     async def _clear_away(self) -> None:
         """Let go of what a shard that failed still holds."""
