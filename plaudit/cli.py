@@ -107,8 +107,14 @@ class ConsoleReporter:
         self._console = console
         self._started = time.monotonic()
         self._opened: list[Opened] = []
+        self._total = 0
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
         self._task: TaskID | None = None
 
@@ -118,6 +124,7 @@ class ConsoleReporter:
 
     def shards_opening(self, total: int) -> None:
         """See `Reporter`."""
+        self._total = total
         self._progress.start()
         self._task = self._progress.add_task("Restoring shards", total=total)
 
@@ -126,10 +133,10 @@ class ConsoleReporter:
         assert self._task is not None
         self._progress.advance(self._task)
         self._opened.append(opened)
-        if self._progress.finished:
+        if len(self._opened) == self._total:
             self.end()
             replayed = sum(opened.replayed for opened in self._opened)
-            self._console.print(f"Restored {len(self._opened)} shards; {replayed} commands replayed from their logs.")
+            self._console.print(f"Shards open: {len(self._opened)}; commands replayed from their logs: {replayed}.")
 
     def ready(self, url: str, new_key: str | None, metric: str | None) -> None:
         """See `Reporter`."""
