@@ -53,7 +53,7 @@ class Contender:
     """How long it has work of its own after the last answer."""
     peak: list[Load] = field(default_factory=list)
     half: list[Load] = field(default_factory=list)
-    """At half of its own peak, the promise of DESIGN.md, section 10."""
+    """At half of its own peak: where latency is promised."""
     idle: list[Load] = field(default_factory=list)
 
     @property

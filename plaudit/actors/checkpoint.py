@@ -44,30 +44,33 @@ class Checkpointer:
         self._stamp = stamp
         self._fail = fail
         self._saved_catalog_version = -1
-        self._is_due = asyncio.Event()
+        self._is_broken = False
         self._lock = asyncio.Lock()
         self._task = asyncio.create_task(self._run())
-
-    def notice(self) -> None:
-        """Look whether so much has gathered that a checkpoint should not wait for its time."""
-        if self._committer.committed - self._state.checkpoint.applied >= CHECKPOINT_COMMANDS:
-            self._is_due.set()
 
     async def run_once(self) -> None:
         """Save everything that is committed now, and cut the log. Does nothing if nothing has changed."""
         async with self._lock:
-            cut, catalog, at_ms = self._committer.committed, self._committer.catalog, self._stamp.now_ms()
-            if cut == self._state.checkpoint.applied:
-                return
-            for keys in _slices(self._residents.take_dirty()):
-                part, applied = self._residents.take_slice(keys)
-                await self._committer.wait(applied)
-                await self._state.save(replace(part, gateways=self._dedupe.take_changed()))
-                self._residents.forget_keys(part)
-            changed = catalog if catalog.version != self._saved_catalog_version else None
-            await self._state.finish_checkpoint(cut, at_ms, changed, self._dedupe.gateways())
-            self._saved_catalog_version = catalog.version
-            await self._log.cut(cut)
+            if self._is_broken:
+                raise RuntimeError("a checkpoint has failed: what it took is not saved")
+            self._is_broken = True
+            await self._save()
+            self._is_broken = False
+
+    async def _save(self) -> None:
+        cut, catalog, at_ms = self._committer.committed, self._committer.catalog, self._stamp.now_ms()
+        if cut == self._state.checkpoint.applied:
+            return
+        for keys in _slices(self._residents.take_dirty()):
+            part, applied = self._residents.take_slice(keys)
+            await self._committer.wait(applied)
+            await self._log.sync()
+            await self._state.save(replace(part, gateways=self._dedupe.take_changed()))
+            self._residents.forget_keys(part)
+        changed = catalog if catalog.version != self._saved_catalog_version else None
+        await self._state.finish_checkpoint(cut, at_ms, changed, self._dedupe.gateways())
+        self._saved_catalog_version = catalog.version
+        await self._log.cut(cut)
 
     async def close(self) -> None:
         """Save everything, and stop."""
@@ -81,9 +84,9 @@ class Checkpointer:
     async def _run(self) -> None:
         try:
             while True:
+                due = self._state.checkpoint.applied + CHECKPOINT_COMMANDS
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._is_due.wait(), CHECKPOINT_INTERVAL_S)
-                self._is_due.clear()
+                    await asyncio.wait_for(self._committer.wait(due), CHECKPOINT_INTERVAL_S)
                 await self.run_once()
         except Exception as error:  # noqa: BLE001  # whatever it is, what it took is not saved
             self._fail(error)

@@ -10,7 +10,7 @@ from plaudit.actors.clock import Stamp
 from plaudit.actors.committer import Committer
 from plaudit.actors.dedupe import Dedupe
 from plaudit.actors.messages import Batch, Replies, Reply, encode
-from plaudit.actors.replies import INTERNAL_ERROR, Renderer, reject
+from plaudit.actors.replies import INTERNAL_ERROR, REFUSED, Renderer, reject
 from plaudit.actors.residents import Residents
 from plaudit.engine.advance import advance
 from plaudit.engine.amounts import pack_amount
@@ -102,8 +102,11 @@ class Executor:
 
     async def close(self) -> None:
         """Apply what has arrived, and stop."""
-        await self._idle.wait()
-        self.cancel()
+        if self._task is not None:
+            idle = asyncio.create_task(self._idle.wait())
+            await asyncio.wait((idle, self._task), return_when=asyncio.FIRST_COMPLETED)
+            idle.cancel()
+            self.cancel()
 
     def cancel(self) -> None:
         """Stop at once."""
@@ -148,9 +151,11 @@ class Executor:
     async def _load_for(self, work: list[Work]) -> None:
         commands = [command for item in work for command in item.batch.commands]
         await self._load({user_key(command) for command in commands})
-        digests = {key_digest(command) for command in commands if isinstance(command, RecordEvent)} - {None}
-        unknown = {d for d in digests if d is not None and self._residents.find_recent_key(d) is None}
-        self._used_keys = await self._state.find_keys(unknown) if unknown else {}
+        digests = {d for command in commands if isinstance(command, RecordEvent) if (d := key_digest(command))}
+        # A checkpoint may move a recent key to state.sqlite during the query: what is known now must stay known
+        recent = {d: event for d in digests if (event := self._residents.find_recent_key(d))}
+        unknown = digests - recent.keys()
+        self._used_keys = recent | await self._state.find_keys(unknown) if unknown else recent
 
     async def _load(self, keys: set[UserKey]) -> None:
         missing = {key for key in keys if key not in self._residents}
@@ -164,7 +169,7 @@ class Executor:
         logged = _Logged()
         for position, command in zip(batch.positions, batch.commands, strict=True):
             if position not in replies:
-                replies[position] = self._answer(command, position, logged, at_ms)
+                replies[position] = REFUSED if batch.known_only else self._answer(command, position, logged, at_ms)
         if logged.commands:
             entry = Entry(work.gateway, batch.number, at_ms, tuple(logged.positions), tuple(logged.commands))
             self._committer.add_entry(entry, logged.digests)

@@ -22,6 +22,8 @@ class Batch(Struct, frozen=True, array_like=True, tag="batch"):
     number: int
     positions: tuple[int, ...]
     commands: tuple[Command, ...]
+    known_only: bool = False
+    """Apply nothing: answer what is known, and refuse the rest."""
 
 
 class Welcome(Struct, frozen=True, array_like=True, tag="welcome"):

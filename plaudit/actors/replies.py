@@ -32,6 +32,8 @@ _encoder = msgspec.json.Encoder()
 
 INTERNAL_ERROR = Reply(500, b'{"error":"internal error; the request changed nothing"}')
 
+REFUSED = Reply(500, b'{"error":"this request cannot be processed; it has been set aside and changed nothing"}')
+
 
 def reject(error: Rejected) -> Reply:
     """The response to a command that the rules refused."""

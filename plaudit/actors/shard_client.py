@@ -2,7 +2,8 @@
 
 Guarantees: commands reach the shard in the order of `call`; at most WINDOW batches are unanswered; a batch that was
 sent is answered once, however often shard and connection are lost in between. A batch that has lost its shard twice is
-suspected of being the cause: it is sent alone, then in halves, until the culprit is alone and refused.
+suspected of being the cause: it is sent alone, then in halves, until the culprit is alone; then it is refused, unless
+the shard knows that it has counted.
 """
 
 import asyncio
@@ -24,21 +25,21 @@ LOSSES_BEFORE_SUSPICION = 2
 RECONNECT_INTERVAL_S = 0.02
 UNAVAILABLE_AFTER_S = 10.0
 
-REFUSED = Reply(500, b'{"error":"this request cannot be processed; it has been set aside"}')
-
 Call = tuple[Command, "asyncio.Future[Reply]"]
 
 
 class Flight:
     """A batch, or a part of one, on its way."""
 
-    __slots__ = ("calls", "losses", "number", "positions")
+    __slots__ = ("calls", "known_only", "losses", "number", "positions")
 
     def __init__(self, number: int, positions: tuple[int, ...], calls: list[Call], losses: int = 0) -> None:
         self.number = number
         self.positions = positions
         self.calls = calls
         self.losses = losses
+        self.known_only = False
+        """It is to be answered only if it has been applied already."""
 
     @property
     def is_suspect(self) -> bool:
@@ -192,9 +193,10 @@ class ShardClient:
 
     def _send(self, flight: Flight) -> None:
         assert self._connection is not None
-        self._flights[flight.number, flight.positions[0]] = flight
         commands = tuple(command for command, _ in flight.calls)
-        self._connection.send(encode(Batch(flight.number, flight.positions, commands)))
+        payload = encode(Batch(flight.number, flight.positions, commands, flight.known_only))
+        self._flights[flight.number, flight.positions[0]] = flight
+        self._connection.send(payload)
 
     def _answer(self, message: Replies) -> None:
         key = (message.number, message.first_position)
@@ -208,18 +210,15 @@ class ShardClient:
         self._flush()
 
     def _requeue(self) -> None:
-        """Line up what was in flight to be sent again; split or refuse what has proved to kill the shard."""
+        """Line up what was in flight to be sent again; split what has proved to kill the shard."""
         lost = list(self._flights.values())
         self._flights.clear()
         lined_up: list[Flight] = []
         for flight in lost:
             flight.losses += 1
-            if flight.losses <= LOSSES_BEFORE_SUSPICION:
-                lined_up.append(flight)
-            elif len(flight.calls) > 1:
+            if flight.losses > LOSSES_BEFORE_SUSPICION and len(flight.calls) > 1:
                 lined_up.extend(flight.split())
             else:
-                ((_, future),) = flight.calls
-                if not future.done():
-                    future.set_result(REFUSED)
+                flight.known_only = flight.losses > LOSSES_BEFORE_SUSPICION
+                lined_up.append(flight)
         self._waiting.extendleft(reversed(lined_up))

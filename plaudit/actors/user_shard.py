@@ -150,6 +150,12 @@ class UserShard:
         synchronous: Synchronous = "FULL" if self._settings.durability == "commit" else "NORMAL"
         self._log, tail = await Log.open(self._directory, state.epoch, applied, synchronous)
         stack.push_async_callback(self._log.close)
+        last = tail[-1].last if tail else applied
+        if last < state.checkpoint.reached:
+            raise Corrupt(
+                f"{self._directory}: the log ends at command {last}, but {state.path.name} has taken commands up to "
+                f"{state.checkpoint.reached} from it: its end is missing"
+            )
         self._stamp.raise_to(state.checkpoint.at_ms)
         self._residents.start_ids(*await state.next_ids())
         try:
@@ -161,7 +167,6 @@ class UserShard:
         self._executor.adopt(compile_catalog(catalog))
         for record in tail:
             catalog = await self._replay(record, catalog)
-        last = tail[-1].last if tail else applied
         self._committer = Committer(self._log, state.epoch, last, catalog, self.fail)
         stack.callback(self._committer.cancel)
         self._checkpointer = Checkpointer(

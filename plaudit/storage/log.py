@@ -58,6 +58,7 @@ class Log:
             stack.push_async_callback(log._current.close)
             try:
                 await log._current.copy_in(tail)
+                await log.sync()
             except sqlite3.Error as error:
                 raise explain(error, log._current.path) from error
             stack.pop_all()
@@ -86,16 +87,24 @@ class Log:
 
     async def close(self, through: int | None = None) -> None:
         """Close the log. If its last command is number `through`, nothing in it is needed: leave no file behind."""
-        spare = [await self._spare] if self._spare else []
-        segments = [*(segment for segment, _ in self._full), self._current, *spare]
+        spare = await asyncio.gather(*([self._spare] if self._spare else []), return_exceptions=True)
+        opened = [segment for segment in spare if isinstance(segment, Segment)]
+        segments = [*(segment for segment, _ in self._full), self._current, *opened]
         for segment in segments:
             await (segment.remove() if through == self._last else segment.close())
         sync_directory(self._directory)
 
+    async def sync(self) -> None:
+        """Make what has been appended survive a power cut, if `append` alone does not. One fsync, or none."""
+        if self._synchronous != "FULL":
+            await self._current.sync()
+
     async def _switch(self) -> None:
+        await self.sync()
         if self._spare is None:
             self._spare = asyncio.create_task(self._open_next())
-        full, self._current, self._spare = self._current, await self._spare, None
+        spare = await asyncio.shield(self._spare)
+        full, self._current, self._spare = self._current, spare, None
         self._full.append((full, self._last))
 
     async def _open_next(self) -> Segment:
@@ -106,16 +115,14 @@ class Log:
 
 def _join(segments: list[tuple[Path, list[Record]]], after: int) -> list[Record]:
     """The records above `after`, without a gap. A copy that a crash cut short repeats records: equal ones are one."""
-    tail: dict[int, Record] = {}
-    expected = after + 1
+    found: dict[int, tuple[Path, Record]] = {}
     for path, records in segments:
         for record in records:
-            if record.last < expected:
-                if record.first > after and tail.get(record.first) != record:
-                    raise Corrupt(f"{path}: record {record.first} is there twice, with different content")
-                continue
-            if record.first != expected:
-                raise Corrupt(f"{path}: expected record {expected}, got {record.first}")
-            tail[record.first] = record
-            expected = record.last + 1
-    return list(tail.values())
+            if record.last > after and found.setdefault(record.first, (path, record))[1] != record:
+                raise Corrupt(f"{path}: record {record.first} is there twice, with different content")
+    expected = after + 1
+    for first, (path, record) in sorted(found.items()):
+        if first != expected:
+            raise Corrupt(f"{path}: expected record {expected}, got {first}")
+        expected = record.last + 1
+    return [record for _, (_, record) in sorted(found.items())]

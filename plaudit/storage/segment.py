@@ -1,5 +1,7 @@
 """One file of the log."""
 
+import asyncio
+import os
 from pathlib import Path
 
 import aiosqlite
@@ -76,6 +78,10 @@ class Segment:
         await self._connection.execute_fetchall("COMMIT")
         self.size += sum(len(record.body) + len(record.digests) for record in records)
 
+    async def sync(self) -> None:
+        """Wait for the disk to have what has been appended."""
+        await asyncio.to_thread(_fsync, self.path.with_name(f"{self.path.name}-wal"))
+
     async def read(self) -> list[Record]:
         """All records, verified and in order. Raises Corrupt, naming the record."""
         try:
@@ -109,6 +115,11 @@ class Segment:
         await self._connection.close()
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+
+def _fsync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _row(record: Record) -> tuple[int, int, int, str, int, bytes, bytes]:

@@ -31,7 +31,8 @@ CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL, epoch INTEGER NOT NULL
 );
 CREATE TABLE checkpoint (
-    id INTEGER PRIMARY KEY CHECK (id = 0), number INTEGER NOT NULL, applied INTEGER NOT NULL, at_ms INTEGER NOT NULL
+    id INTEGER PRIMARY KEY CHECK (id = 0), number INTEGER NOT NULL, applied INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+    reached INTEGER NOT NULL
 );
 CREATE TABLE catalog (id INTEGER PRIMARY KEY CHECK (id = 0), body BLOB NOT NULL);
 CREATE TABLE users (
@@ -46,7 +47,7 @@ CREATE TABLE idempotency (
 ) WITHOUT ROWID;
 CREATE TABLE gateways (id INTEGER PRIMARY KEY, replies BLOB NOT NULL);
 INSERT INTO meta VALUES (0, {schema}, 0);
-INSERT INTO checkpoint VALUES (0, 0, 0, 0);
+INSERT INTO checkpoint VALUES (0, 0, 0, 0, 0);
 COMMIT;
 """
 
@@ -115,6 +116,8 @@ class Checkpoint(Struct, frozen=True):
     number: int
     applied: int
     at_ms: int
+    reached: int
+    """The last command of any slice: the log must go at least as far."""
 
 
 class StateStore:
@@ -132,7 +135,7 @@ class StateStore:
         path = directory / FILE_NAME
         async with opening(path, _SCHEMA.format(schema=SCHEMA_VERSION), SCHEMA_VERSION) as connection:
             raised = list(await connection.execute_fetchall("UPDATE meta SET epoch = epoch + 1 RETURNING epoch"))
-            rows = list(await connection.execute_fetchall("SELECT number, applied, at_ms FROM checkpoint"))
+            rows = list(await connection.execute_fetchall("SELECT number, applied, at_ms, reached FROM checkpoint"))
         return cls(path, connection, raised[0][0], Checkpoint(*rows[0]))
 
     async def load_catalog(self) -> Catalog | None:
@@ -205,6 +208,8 @@ class StateStore:
         await self._insert(_SAVE_CHUNKS, [(c.id, c.user, c.previous, c.entries) for c in part.chunks])
         await self._insert(_SAVE_KEYS, [(*_halves(digest), event) for digest, event in part.keys])
         await self._insert(_SAVE_GATEWAYS, part.gateways)
+        reached = max((user.applied for user in part.users), default=0)
+        await self._connection.execute_fetchall("UPDATE checkpoint SET reached = max(reached, ?)", (reached,))
         await self._connection.execute_fetchall("COMMIT")
 
     async def finish_checkpoint(self, applied: int, at_ms: int, catalog: Catalog | None, gateways: list[int]) -> None:
@@ -215,9 +220,11 @@ class StateStore:
         connection = self._connection
         await self._begin()
         number = self.checkpoint.number
-        rows = await connection.execute_fetchall(
-            "UPDATE checkpoint SET number = ?, applied = ?, at_ms = ? WHERE number = ? RETURNING number",
-            (number + 1, applied, at_ms, number),
+        rows = list(
+            await connection.execute_fetchall(
+                "UPDATE checkpoint SET number = ?, applied = ?, at_ms = ? WHERE number = ? RETURNING reached",
+                (number + 1, applied, at_ms, number),
+            )
         )
         if not rows:
             await connection.execute_fetchall("ROLLBACK")
@@ -229,7 +236,7 @@ class StateStore:
             "DELETE FROM gateways WHERE id NOT IN (SELECT value FROM json_each(?))", (json.dumps(gateways),)
         )
         await connection.execute_fetchall("COMMIT")
-        self.checkpoint = Checkpoint(number + 1, applied, at_ms)
+        self.checkpoint = Checkpoint(number + 1, applied, at_ms, rows[0][0])
         await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
