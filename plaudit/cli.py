@@ -140,7 +140,9 @@ class ConsoleReporter:
 
     def ready(self, url: str, new_key: str | None, metric: str | None) -> None:
         """See `Reporter`."""
-        self._console.print(f"Plaudit {__version__} serves {url}; ready in {time.monotonic() - self._started:.1f} s.")
+        self._console.print(
+            f"Plaudit {__version__} serves {url}; ready in {time.monotonic() - self._started:.1f} s.", markup=False
+        )
         if metric is None:
             self._console.print("The catalog has no metrics yet: give one with --catalog FILE.")
         if new_key is not None:

@@ -36,6 +36,18 @@ class _Uvicorn(uvicorn.Server):
         super().__init__(config)
         self.listening = asyncio.Event()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        hurry = asyncio.get_running_loop().call_later(GRACEFUL_SHUTDOWN_S, self._hang_up)
+        await super().shutdown(sockets)
+        hurry.cancel()
+
+    def _hang_up(self) -> None:
+        """Leave what is still waiting without an answer: it may have counted, so an error would be a lie."""
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        self.force_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
@@ -62,7 +74,6 @@ async def run_gateway(
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
     server = _Uvicorn(config)
 

@@ -19,6 +19,7 @@ from plaudit.actors.clock import system_clock
 from plaudit.actors.ray_runtime import RayRuntime
 from plaudit.actors.runtime import HostLost, InlineRuntime, Runtime, ShardHost
 from plaudit.actors.supervisor import Supervisor
+from plaudit.actors.tuning import tune
 from plaudit.actors.user_shard import Opened, ShardSettings
 from plaudit.config import DEFAULT_SHARDS, Settings
 from plaudit.engine.document import Document
@@ -66,6 +67,7 @@ async def serve(settings: Settings, document: Document | None, reporter: Reporte
 
     Raises StorageError, ServerFailed, or OSError for an address that cannot be had.
     """
+    os.umask(0o077)
     async with contextlib.AsyncExitStack() as stack:
         server = Server(settings, reporter, stack)
         await server.run(document)
@@ -154,7 +156,10 @@ class Server:
             address = self._settings.ray_address
             self._reporter.step("Starting Ray" if address is None else f"Connecting to Ray at {address}")
             runtime = RayRuntime(self._data, self._scratch(), address)
-        await runtime.start()
+        try:
+            await runtime.start()
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ServerFailed(f"the {self._settings.runtime} runtime does not start: {error}") from error
         self._stack.push_async_callback(runtime.stop)
         self._handle_signals()  # Ray has put its own in their place
         return runtime
@@ -187,9 +192,23 @@ class Server:
             hosts.append((settings, await runtime.host(settings)))
         supervisor = Supervisor(hosts, lambda: catalog.catalog, self._give_up)
         self._reporter.shards_opening(manifest.shards)
-        self._stack.push_async_callback(supervisor.stop)
+
+        async def close_shards() -> None:
+            failures = await supervisor.stop()
+            if failures:
+                raise ServerFailed("; ".join(failures))
+
+        self._stack.push_async_callback(close_shards)
+        starting = asyncio.create_task(supervisor.start(self._reporter.shard_opened))
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not starting.done():
+            starting.cancel()
         try:
-            await supervisor.start(self._reporter.shard_opened)
+            await asyncio.gather(starting)
+        except asyncio.CancelledError:
+            raise ServerFailed("stopped before all shards were open") from None
         except ExceptionGroup as group:
             first = group.exceptions[0]
             if isinstance(first, HostLost):
@@ -223,7 +242,15 @@ class Server:
             return
         listening.listen()
         workers = [_start_worker(spec, listening) for _ in range(self._settings.workers)]
-        await on_ready()
+        try:
+            tune()
+            await on_ready()
+            await self._keep_alive(workers, spec, listening)
+        finally:
+            await _stop_workers(workers)
+
+    async def _keep_alive(self, workers: list[SpawnProcess], spec: GatewaySpec, listening: socket.socket) -> None:
+        """Replace gateway processes that end, until the server stops."""
         while not self._stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), WORKER_CHECK_INTERVAL_S)
@@ -233,10 +260,15 @@ class Server:
                         f"gateway process {worker.pid} ended with {worker.exitcode}; starting another"
                     )
                     workers[position] = _start_worker(spec, listening)
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            await asyncio.to_thread(worker.join, WORKER_STOP_TIMEOUT_S)
+
+
+async def _stop_workers(workers: list[SpawnProcess]) -> None:
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        await asyncio.to_thread(worker.join, WORKER_STOP_TIMEOUT_S)
+        if worker.is_alive():
+            worker.kill()
 
 
 def _start_worker(spec: GatewaySpec, listening: socket.socket) -> SpawnProcess:

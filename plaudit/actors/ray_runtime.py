@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import secrets
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,12 +19,14 @@ from plaudit.actors.runtime import HostLost, InlineHost
 from plaudit.actors.tuning import tune
 from plaudit.actors.user_shard import Opened, ShardSettings
 from plaudit.engine.catalog import Catalog
-from plaudit.storage.files import write_durably
+from plaudit.storage.files import leave_failure, write_durably
 
 TOKEN_NAME = "ray.token"  # noqa: S105  # a file's name
 OBJECT_STORE_BYTES = 80 * 2**20
 """Close to the least that Ray accepts. Nothing of ours goes through it."""
 FAILED_EXIT_CODE = 70
+LOG_NAME = "shard.log"
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 VITAL_PROCESSES = {"gcs_server", "raylet"}
 SHUTDOWN_TIMEOUT_S = 15.0
 SHUTDOWN_POLL_S = 0.02
@@ -37,7 +38,10 @@ class ShardProcess:
     """What runs in a shard's process: the shard on a uvloop loop in a thread, Ray's own calls beside it."""
 
     def __init__(self, settings: ShardSettings) -> None:
-        self._host = InlineHost(settings, _exit)
+        os.umask(0o077)
+        directory = Path(settings.directory)
+        logging.basicConfig(filename=directory / LOG_NAME, level=logging.WARNING, format=LOG_FORMAT)
+        self._host = InlineHost(settings, lambda reason: _exit(directory, reason))
         self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="shard", daemon=True).start()
 
@@ -52,10 +56,9 @@ class ShardProcess:
         asyncio.run_coroutine_threadsafe(self._host.close(), self._loop).result()
 
 
-def _exit(reason: str) -> None:
+def _exit(directory: Path, reason: str) -> None:
     """End the process at once: the next one recovers."""
-    sys.stderr.write(f"{reason}\n")
-    sys.stderr.flush()
+    leave_failure(directory, reason)
     os._exit(FAILED_EXIT_CODE)
 
 
@@ -81,6 +84,8 @@ class RayHost:
             return await method.remote(*arguments)
         except ray.exceptions.RayActorError as error:
             raise HostLost(str(error)) from error
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None  # without Ray's account of where it happened
 
 
 class RayRuntime:
@@ -107,6 +112,7 @@ class RayRuntime:
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
             return
         ray.init(
+            address="local",  # whatever RAY_ADDRESS says
             num_cpus=1,
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from msgspec import DecodeError
+
 from plaudit.engine.commands import UserKey
 from plaudit.engine.snapshot import decode_user, encode_user
 from plaudit.engine.user import User
+from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import EventEntry, encode_chunk
 from plaudit.storage.state import Chunk, Slice, StateStore, StoredUser
 
@@ -32,6 +35,8 @@ class Residents:
         self._dirty: dict[UserKey, Resident] = {}
         self._recent_keys: dict[bytes, bytes] = {}
         """Idempotency keys that state.sqlite does not have yet: digest to event id."""
+        self._damaged: dict[UserKey, Corrupt] = {}
+        """Users whose snapshots cannot be read: what is asked of them fails, and nobody else is concerned."""
         self._next_user_id = 1
         self._next_chunk_id = 1
 
@@ -40,23 +45,24 @@ class Residents:
         self._next_user_id, self._next_chunk_id = user_id, chunk_id
 
     def get(self, key: UserKey) -> Resident | None:
-        """A user who is in memory; None if not loaded, or not existing."""
-        return self._residents.get(key)
+        """A user who is in memory; None if not loaded, or not existing. Raises Corrupt for one who cannot be read."""
+        resident = self._residents.get(key)
+        if resident is None and key in self._damaged:
+            raise self._damaged[key]
+        return resident
 
     def __contains__(self, key: UserKey) -> bool:
         return key in self._residents
 
-    @property
-    def dirty_count(self) -> int:
-        """How many users the next checkpoint has to write."""
-        return len(self._dirty)
-
     async def load(self, keys: set[UserKey], state: StateStore) -> None:
         """Bring users into memory; those that do not exist stay away. One query."""
         for stored in await state.load_users(keys):
-            self._residents[stored.key] = Resident(
-                stored.key, stored.id, decode_user(stored.snapshot), stored.applied, stored.chunk
-            )
+            try:
+                user = decode_user(stored.snapshot)
+            except DecodeError as error:
+                self._damaged[stored.key] = Corrupt(f"{state.path}: user {stored.key[1]!r}: {error}")
+            else:
+                self._residents[stored.key] = Resident(stored.key, stored.id, user, stored.applied, stored.chunk)
 
     def install(self, key: UserKey, user: User, applied: int, entry: EventEntry, digest: bytes | None) -> None:
         """Make `user` the state after command number `applied`, which `entry` describes."""

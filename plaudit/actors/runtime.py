@@ -63,12 +63,10 @@ class InlineHost:
 
     async def close(self) -> None:
         """See `ShardHost`."""
-        try:
-            if self._shard is not None:
-                await self._shard.close()
-                self._shard = None
-        finally:
-            await self._clear_away()
+        shard, self._shard = self._shard, None
+        if shard is not None:
+            await shard.close()
+        await self._clear_away()
 
     async def _clear_away(self) -> None:
         """Let go of what a shard that failed still holds."""

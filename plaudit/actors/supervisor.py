@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from plaudit.actors.runtime import HostLost, ShardHost
 from plaudit.actors.transport import Connection, connect
 from plaudit.actors.user_shard import Opened, ShardSettings
 from plaudit.engine.catalog import Catalog
 from plaudit.storage.errors import StorageError
+from plaudit.storage.files import take_failure
 
 LOST_RETRY_S = 0.05
 STORAGE_RETRY_S = 2.0
@@ -21,7 +23,7 @@ LOG = logging.getLogger(__name__)
 class Supervisor:
     """Opens shards and watches them by a connection of its own.
 
-    `give_up` is called, once, if a shard's host does not come back within a minute: then its runtime is gone.
+    `give_up` is called if a shard cannot be opened again for another reason than its storage: its runtime is gone.
     """
 
     def __init__(
@@ -52,18 +54,27 @@ class Supervisor:
             for settings, host in self._hosts:
                 group.create_task(self._open_first(settings, host, on_open))
         self._tasks = [asyncio.create_task(self._watch(settings, host)) for settings, host in self._hosts]
+        for task in self._tasks:
+            task.add_done_callback(self._watch_ended)
 
-    async def stop(self) -> None:
-        """Stop watching, and close all shards cleanly."""
+    def _watch_ended(self, task: asyncio.Task[None]) -> None:
+        """A watch never ends by itself: whatever ended it, its shard has nobody to open it again."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._give_up(f"a shard cannot be opened again: {error!r}")
+
+    async def stop(self) -> list[str]:
+        """Stop watching, and close all shards cleanly. Returns what went wrong with those that could not be."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         closings = await asyncio.gather(
             *(asyncio.wait_for(host.close(), CLOSE_TIMEOUT_S) for _, host in self._hosts), return_exceptions=True
         )
-        for closing in closings:
-            if isinstance(closing, BaseException):
-                LOG.error("a shard could not be closed and will recover from its log: %r", closing)
+        return [
+            f"shard {settings.index} could not be closed and will recover from its log: {closing!r}"
+            for (settings, _), closing in zip(self._hosts, closings, strict=True)
+            if isinstance(closing, BaseException)
+        ]
 
     async def _open_first(self, settings: ShardSettings, host: ShardHost, on_open: Callable[[Opened], None]) -> None:
         opened = await self._ask_open(host)
@@ -75,9 +86,8 @@ class Supervisor:
         while True:
             try:
                 return await host.open(self._catalog())
-            except HostLost as error:
+            except HostLost:
                 if asyncio.get_running_loop().time() > deadline:
-                    self._give_up(str(error))
                     raise
                 await asyncio.sleep(LOST_RETRY_S)
 
@@ -90,7 +100,8 @@ class Supervisor:
             except OSError:
                 await asyncio.sleep(LOST_RETRY_S)
             self._open.pop(settings.index, None)
-            LOG.warning("shard %d was lost; opening it again", settings.index)
+            reason = take_failure(Path(settings.directory)) or "its process ended"
+            LOG.warning("shard %d was lost (%s); opening it again", settings.index, reason)
             self._open[settings.index] = opened = await self._reopen(settings, host)
             LOG.warning("shard %d is open again, with %d commands replayed", settings.index, opened.replayed)
 

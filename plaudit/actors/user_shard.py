@@ -22,12 +22,13 @@ from plaudit.actors.transport import Connection, listen
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.compiled import compile_catalog
 from plaudit.engine.rules import RULES_VERSION
-from plaudit.storage.directory import check_shard_directory
-from plaudit.storage.errors import Corrupt, InUse, OtherRules
+from plaudit.storage.directory import check_shard_directory, note_state
+from plaudit.storage.errors import Corrupt, InUse, OtherRules, Unusable, WrongDirectory
 from plaudit.storage.files import DirectoryLock
 from plaudit.storage.log import Log
 from plaudit.storage.records import CatalogChange, Record, decode_body
-from plaudit.storage.sqlite import Synchronous, explain
+from plaudit.storage.sqlite import Synchronous
+from plaudit.storage.state import FILE_NAME as STATE_NAME
 from plaudit.storage.state import StateStore
 
 Durability = Literal["commit", "process"]
@@ -76,6 +77,7 @@ class UserShard:
         self._connections: set[Connection] = set()
         self._opened: Opened | None = None
         self._has_failed = False
+        self._error: BaseException | None = None
         self._state: StateStore
         self._log: Log
         self._executor: Executor
@@ -90,11 +92,16 @@ class UserShard:
         the epoch.
         """
         if self._opened is None:
-            async with contextlib.AsyncExitStack() as stack:
-                replayed = await self._recover(stack)
-                await self._adopt(catalog)
-                self._server = await listen(self._settings.address, self._accept)
-                stack.pop_all()
+            try:
+                async with contextlib.AsyncExitStack() as stack:
+                    replayed = await self._recover(stack)
+                    await self._adopt(catalog)
+                    self._server = await listen(self._settings.address, self._accept)
+                    if self._error is not None:
+                        raise self._error
+                    stack.pop_all()
+            except (OSError, sqlite3.Error) as error:
+                raise Unusable(f"{self._directory}: {error}") from error
             self._opened = Opened(self._settings.index, os.getpid(), replayed)
         return self._opened
 
@@ -102,12 +109,16 @@ class UserShard:
         """Answer what has arrived, save everything, leave an empty log, and let go of the directory."""
         if self._opened is None or self._has_failed:
             return
-        self._server.close()
-        await self._executor.close()
-        await self._committer.close()
-        await self._checkpointer.close()
-        await self._log.close(through=self._state.checkpoint.applied)
-        await self._state.close()
+        try:
+            self._server.close()
+            await self._executor.close()
+            await self._committer.close()
+            await self._checkpointer.close()
+            await self._log.close(through=self._state.checkpoint.applied)
+            await self._state.close()
+        except BaseException:
+            await self.abandon()
+            raise
         for connection in list(self._connections):
             connection.close()
         self._lock.release()
@@ -116,20 +127,23 @@ class UserShard:
     def fail(self, error: BaseException) -> None:
         """Stop at once: no reply leaves any more, and nothing more is taken. The host is told why.
 
-        Before the shard is open there is nothing to stop: `open` raises.
+        While the shard is being opened there is nothing to stop yet: `open` raises the error.
         """
-        if self._opened is not None and not self._has_failed:
+        if self._opened is None:
+            self._error = error
+        elif not self._has_failed:
             self._stop()
             self._report(f"shard {self._settings.index} stops and will recover: {type(error).__name__}: {error}")
 
     async def abandon(self) -> None:
         """Drop everything, as a killed process would, for a host that is not a process of its own."""
         self._stop()
-        with contextlib.suppress(sqlite3.Error):
-            await self._log.close()
-        with contextlib.suppress(sqlite3.Error):
-            await self._state.close()
-        self._lock.release()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._lock.release)
+            stack.enter_context(contextlib.suppress(sqlite3.Error, OSError, ValueError))
+            stack.push_async_callback(self._state.close)
+            stack.push_async_callback(self._log.close)
+        self._opened = None
 
     def _stop(self) -> None:
         self._has_failed = True
@@ -141,11 +155,16 @@ class UserShard:
 
     async def _recover(self, stack: contextlib.AsyncExitStack) -> int:
         """Take the directory over, and bring the users to where the log ends. Returns how many commands it replayed."""
-        check_shard_directory(self._directory, self._settings.data_id, self._settings.index)
+        manifest = check_shard_directory(self._directory, self._settings.data_id, self._settings.index)
         await self._take_lock()
         stack.callback(self._lock.release)
+        state_path = self._directory / STATE_NAME
+        if manifest.has_state and not state_path.exists():
+            raise WrongDirectory(f"{state_path}: missing; the shard's users would be lost, so restore it from a backup")
         self._state = state = await StateStore.open(self._directory)
         stack.push_async_callback(state.close)
+        if not manifest.has_state:
+            note_state(self._directory, manifest)
         applied = state.checkpoint.applied
         synchronous: Synchronous = "FULL" if self._settings.durability == "commit" else "NORMAL"
         self._log, tail = await Log.open(self._directory, state.epoch, applied, synchronous)
@@ -216,10 +235,7 @@ class UserShard:
         if catalog != self._committer.catalog:
             number = self._committer.next_number()
             self._committer.add_catalog(CatalogChange(self._stamp.now_ms(), catalog))
-            try:
-                await self._committer.wait(number)
-            except sqlite3.Error as error:
-                raise explain(error, self._directory) from error
+            await self._committer.wait(number)
             self._executor.adopt(compile_catalog(catalog))
 
     def _accept(self, connection: Connection) -> "_GatewayLink":

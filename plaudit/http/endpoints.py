@@ -84,4 +84,7 @@ def _user_id(scope: Scope) -> str:
 
 def _segment(scope: Scope, name: str) -> str:
     text: str = scope["path_params"][name]
-    return unquote(text) if "%" in text else text
+    try:
+        return unquote(text, errors="strict") if "%" in text else text
+    except UnicodeDecodeError:
+        raise Invalid(f"{name}: expected UTF-8 in the path") from None

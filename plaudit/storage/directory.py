@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from plaudit.storage.errors import WrongDirectory
 from plaudit.storage.files import sync_directory, write_durably
@@ -37,6 +38,8 @@ class ShardManifest(msgspec.Struct, frozen=True):
     shard: int
     shards: int
     format: int = FORMAT
+    has_state: bool = False
+    """The shard has been opened: if its state is missing, it has been lost."""
 
 
 AnyManifest = TypeVar("AnyManifest", Manifest, ShardManifest)
@@ -67,14 +70,20 @@ def open_directory(data: Path, shards: int | None, new_id: str, default_shards: 
     return manifest
 
 
-def check_shard_directory(directory: Path, data_id: str, shard: int) -> None:
-    """Raise WrongDirectory unless this is that shard of that data directory: a missing one is never made anew."""
+def check_shard_directory(directory: Path, data_id: str, shard: int) -> ShardManifest:
+    """The manifest of a shard. Raises WrongDirectory if this is not that shard: a missing one is never made anew."""
     path = directory / MANIFEST_NAME
     if not path.exists():
         raise WrongDirectory(f"{path}: missing; the shard's users would be lost, so restore it from a backup")
     manifest = _read(path, ShardManifest)
     if (manifest.data, manifest.shard) != (data_id, shard):
         raise WrongDirectory(f"{path}: belongs to shard {manifest.shard} of data directory {manifest.data}")
+    return manifest
+
+
+def note_state(directory: Path, manifest: ShardManifest) -> None:
+    """Write down that the shard has a state from now on."""
+    write_durably(directory / MANIFEST_NAME, msgspec.json.encode(replace(manifest, has_state=True)))
 
 
 def _read(path: Path, kind: type[AnyManifest]) -> AnyManifest:

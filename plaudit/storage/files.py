@@ -8,6 +8,7 @@ from pathlib import Path
 from plaudit.storage.errors import InUse
 
 LOCK_NAME = "lock"
+FAILURE_NAME = "failure"
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -29,6 +30,23 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def leave_failure(directory: Path, reason: str) -> None:
+    """Write down why a process ends, for whoever looks after it. If that fails too, there is nothing to be done."""
+    with contextlib.suppress(OSError):
+        (directory / FAILURE_NAME).write_text(reason, "utf-8")
+
+
+def take_failure(directory: Path) -> str | None:
+    """What `leave_failure` wrote, once; None if nothing."""
+    path = directory / FAILURE_NAME
+    try:
+        reason = path.read_text("utf-8")
+        path.unlink()
+    except OSError:
+        return None
+    return reason
 
 
 class DirectoryLock:

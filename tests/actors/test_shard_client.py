@@ -11,7 +11,8 @@ import pytest
 from plaudit.actors import shard_client
 from plaudit.actors.errors import Overloaded, Unavailable
 from plaudit.actors.messages import PROTOCOL, Batch, Hello, Replies, Reply, Welcome, decode_to_shard, encode
-from plaudit.actors.shard_client import RECONNECT_INTERVAL_S, REFUSED, UNAVAILABLE_AFTER_S, WINDOW, ShardClient
+from plaudit.actors.replies import REFUSED
+from plaudit.actors.shard_client import RECONNECT_INTERVAL_S, UNAVAILABLE_AFTER_S, WINDOW, ShardClient
 from plaudit.actors.transport import Connection, listen
 from plaudit.engine.commands import ReadUser
 
@@ -90,7 +91,9 @@ class FakeShard:
         while True:
             batch = await self.batches.get()
             seen.append(batch)
-            if set(users_of(batch)) & set(dies_of):
+            if batch.known_only:
+                self.send(Replies(batch.number, batch.positions[0], (REFUSED,) * len(batch.commands)))
+            elif set(users_of(batch)) & set(dies_of):
                 self.lose()
             else:
                 self.answer(batch)
@@ -335,9 +338,10 @@ class TestSuspicion:
             assert await answers(call(connected, "abcd")) == "ab*d"
             assert await answers(call(connected, "e")) == "e"
         whole = (1, (0, 1, 2, 3), "abcd")
-        halves = [(1, (0, 1), "ab"), (1, (2, 3), "cd"), (1, (2,), "c"), (1, (3,), "d")]
+        halves = [(1, (0, 1), "ab"), (1, (2, 3), "cd"), (1, (2,), "c"), (1, (2,), "c"), (1, (3,), "d")]
         found = [(batch.number, batch.positions, users_of(batch)) for batch in seen]
         assert found == [whole] * 3 + halves + [(2, (0,), "e")]
+        assert [batch.known_only for batch in seen] == [False] * 6 + [True] + [False] * 2
 
     @pytest.mark.parametrize("culprits", ["a", "g", "ag", "cd", "abcdefg"])
     async def test_every_culprit_is_refused_and_everyone_else_answered(

@@ -123,12 +123,12 @@ async def test_gateways_are_kept_until_a_checkpoint_forgets_them(tmp_path: Path)
 
 async def test_a_finished_checkpoint_says_what_is_in(tmp_path: Path) -> None:
     async with opened_state(tmp_path) as store:
-        assert store.checkpoint == Checkpoint(0, 0, 0)
+        assert store.checkpoint == Checkpoint(0, 0, 0, 0)
         await store.finish_checkpoint(5, 1_000, None, [])
         await store.finish_checkpoint(9, 2_000, None, [])
-        assert store.checkpoint == Checkpoint(2, 9, 2_000)
+        assert store.checkpoint == Checkpoint(2, 9, 2_000, 0)
     async with opened_state(tmp_path) as store:
-        assert store.checkpoint == Checkpoint(2, 9, 2_000)
+        assert store.checkpoint == Checkpoint(2, 9, 2_000, 0)
 
 
 async def test_a_checkpoint_keeps_the_catalog_unless_it_brings_one(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ async def test_a_checkpoint_follows_the_one_that_its_owner_knows(tmp_path: Path)
         stale = StateStore(path, connection, *unaware)
         with pytest.raises(Fenced, match=r"state\.sqlite: checkpoint 0 is not the last one any more"):
             await stale.finish_checkpoint(3, 0, study_catalog(), [])
-        aware = StateStore(path, connection, unaware[0], Checkpoint(1, 5, 0))
+        aware = StateStore(path, connection, unaware[0], Checkpoint(1, 5, 0, 0))
         await aware.finish_checkpoint(6, 0, None, [])
         assert await aware.load_catalog() == Catalog()
 
