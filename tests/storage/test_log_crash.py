@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.builders import copy_as_killed, opened_log, read_log, record, records, segments
+from tests.storage.builders import copy_as_killed, opened_log, read_log, record, records, segments, write_log
 
 
 @pytest.mark.parametrize("segment_size", [30, 2**20])
@@ -62,3 +62,17 @@ async def test_what_a_removed_segment_left_behind_is_never_read(tmp_path: Path) 
         assert (tail, segments(left)) == ([], ["1"])
         await log.append(record(2))
     assert await read_log(left, after=1) == [record(2)]
+
+
+async def test_a_crash_while_the_old_segments_are_removed_loses_nothing(tmp_path: Path) -> None:
+    """The copy of the tail is whole, and the oldest of several segments is gone already."""
+    old, copied = tmp_path / "old", tmp_path / "copied"
+    for directory in (old, copied):
+        directory.mkdir()
+        await write_log(directory, *records(6), segment_size=30)
+    assert await read_log(copied) == records(6)
+    (copy,) = copied.glob("log-*.sqlite")
+    copy.rename(old / "log-00000099.sqlite")
+    min(old.glob("log-*.sqlite")).unlink()
+    assert len(segments(old)) > 2
+    assert await read_log(old) == records(6)
