@@ -1,83 +1,95 @@
-"""A real server in a process of its own."""
+"""A server in a process of its own, as an operator starts it."""
 
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
-ADMIN_KEY = "testkey1.0123456789abcdef0123456789abcdef"
-CATALOG = Path(__file__).parent.parent / "examples" / "study.toml"
-STOP_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60.0
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of `plaudit` with these arguments."""
+    return [sys.executable, "-m", "plaudit.cli", *arguments]
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with `variables`, and without any other setting of Plaudit."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PLAUDIT_")} | dict(variables)
 
 
 class ServerProcess:
-    """`plaudit serve` on a free port. Returns from the constructor when the server says that it is ready."""
+    """`plaudit serve` on a free port; it is ready when this is made."""
 
-    def __init__(self, data: Path, *flags: str) -> None:
-        command = (sys.executable, "-m", "plaudit.cli", "serve", "--data", str(data), "--port", "0")
-        self._process = subprocess.Popen(
-            (*command, "--catalog", str(CATALOG), *flags),
-            env={**os.environ, "PLAUDIT_ADMIN_KEY": ADMIN_KEY},
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+    def __init__(self, data: Path, *arguments: str, runtime: str = "inline", **variables: str) -> None:
+        self._errors = data.with_name(f"{data.name}.stderr")
+        with self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                command("serve", "--data", str(data), "--port", "0", "--runtime", runtime, *arguments),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment(variables),
+                text=True,
+                start_new_session=True,
+            )
+        assert self.process.stdout is not None
+        self._stdout = self.process.stdout
         self.output = ""
-        self.url = self._wait_ready()
+        try:
+            self.url = self.read_until(r" serves (http://\S+);")[1]
+        except BaseException:
+            self.process.kill()
+            self.wait()
+            raise
+
+    def read_until(self, pattern: str) -> re.Match[str]:
+        """Read on to the line in which the pattern is found."""
+        for line in self._stdout:
+            self.output += line
+            found = re.search(pattern, line)
+            if found is not None:
+                return found
+        raise AssertionError(f"it ended and said:\n{self.output}\n{self.errors}")
+
+    @property
+    def errors(self) -> str:
+        """What it has written to stderr."""
+        return self._errors.read_text("utf-8")
 
     def shard_processes(self) -> list[psutil.Process]:
         """The processes of the shards, as the process list names them."""
-        children = psutil.Process(self._process.pid).children(recursive=True)
-        return [child for child in children if "UserShard" in "".join(child.cmdline())]
+        return [process for process in self.descendants() if "UserShard" in "".join(process.cmdline())]
 
     def descendants(self) -> list[psutil.Process]:
         """Everything that this server has started."""
-        return psutil.Process(self._process.pid).children(recursive=True)
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, group: bool = False) -> int:
+        """Send a signal, to the whole group as a terminal's Ctrl-C does, and wait for the end; returns the exit code.
+
+        May be called again.
+        """
+        if self.process.poll() is None:
+            if group:
+                os.killpg(self.process.pid, number)
+            else:
+                self.process.send_signal(number)
+        return self.wait()
 
     def kill(self) -> None:
-        """SIGKILL to the server's process, as the OOM killer would."""
-        self._process.kill()
-        self._process.wait(STOP_TIMEOUT_S)
-        self._close()
-
-    def stop(self, number: int = signal.SIGTERM, *, group: bool = False) -> int:
-        """A signal to the server, or to its whole process group as a terminal's Ctrl-C; returns the exit code."""
-        if group:
-            os.killpg(self._process.pid, number)
-        else:
-            self._process.send_signal(number)
-        assert self._process.stdout is not None
-        self.output += self._process.stdout.read()
-        code = self._process.wait(STOP_TIMEOUT_S)
-        self._close()
-        return code
+        """SIGKILL to the server's own process, as the OOM killer would. May be called again."""
+        self.process.kill()
+        self._stdout.close()
+        self.process.wait(STOP_TIMEOUT_S)
 
     def wait(self) -> int:
-        """The exit code of a server that ends by itself."""
-        assert self._process.stdout is not None
-        self.output += self._process.stdout.read()
-        return self._process.wait(STOP_TIMEOUT_S)
-
-    def abort(self) -> None:
-        """End it, whatever state it is in."""
-        if self._process.poll() is None:
-            self.kill()
-        self._close()
-
-    def _wait_ready(self) -> str:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.output += line
-            found = re.search(r"serves (http://\S+); ready", line)
-            if found:
-                return found[1]
-        self._close()
-        raise AssertionError(f"the server ended with {self._process.wait()}: {self.output}")
-
-    def _close(self) -> None:
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        """Wait for the end; what the server has said until then is in `output`."""
+        if not self._stdout.closed:
+            with self._stdout:
+                self.output += self._stdout.read()
+        return self.process.wait(STOP_TIMEOUT_S)

@@ -17,7 +17,7 @@ from plaudit import __version__, cli
 from plaudit.actors.runtime import InlineRuntime
 from plaudit.config import Settings
 from plaudit.server import ServerFailed
-from tests.sdk.server import ServerProcess
+from tests.processes import ServerProcess
 
 STUDY = str(Path(__file__).parents[1] / "examples" / "study.toml")
 ADMIN_KEY = "clitests.a-body-that-nobody-guesses"

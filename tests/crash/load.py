@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.processes import ADMIN_KEY
-
+ADMIN_KEY = "testkey1.0123456789abcdef0123456789abcdef"
 CLIENTS = 16
 
 

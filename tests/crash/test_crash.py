@@ -8,10 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.crash.load import Account, check, run_load
+from tests.crash.load import ADMIN_KEY, Account, check, run_load
 from tests.processes import ServerProcess
 
 EVENTS = 1500
+CATALOG = Path(__file__).parents[2] / "examples" / "study.toml"
 
 
 class Servers:
@@ -22,7 +23,14 @@ class Servers:
         self.current: ServerProcess
 
     def start(self) -> ServerProcess:
-        self.current = ServerProcess(self._data, "--shards", "2")
+        self.current = ServerProcess(
+            self._data,
+            "--shards",
+            "2",
+            runtime="ray",
+            PLAUDIT_CATALOG=str(CATALOG),
+            PLAUDIT_ADMIN_KEY=ADMIN_KEY,
+        )
         return self.current
 
     def kill_a_shard(self, choices: random.Random) -> None:
@@ -34,7 +42,7 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
     servers = Servers(tmp_path / "data")
     servers.start()
     yield servers
-    servers.current.abort()
+    servers.current.kill()
 
 
 def is_alive(process: psutil.Process) -> bool:

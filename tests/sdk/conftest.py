@@ -6,7 +6,7 @@ import pytest
 from trophy import TrophyApi  # type: ignore[import-untyped]
 from trophy.environment import TrophyApiEnvironment  # type: ignore[import-untyped]
 
-from tests.sdk.server import ServerProcess
+from tests.processes import ServerProcess
 
 CATALOG = Path(__file__).parents[2] / "examples" / "study.toml"
 ADMIN_KEY = "sdktests.a-body-that-nobody-guesses"
