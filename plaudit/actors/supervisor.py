@@ -35,24 +35,13 @@ class Supervisor:
         self._hosts = hosts
         self._catalog = catalog
         self._give_up = give_up
-        self._open: dict[int, Opened] = {}
         self._tasks: list[asyncio.Task[None]] = []
-
-    @property
-    def opened(self) -> list[Opened]:
-        """The shards that are open, as far as is known."""
-        return list(self._open.values())
-
-    @property
-    def all_open(self) -> bool:
-        """True if every shard is open."""
-        return len(self._open) == len(self._hosts)
 
     async def start(self, on_open: Callable[[Opened], None]) -> None:
         """Open all shards at the same time, and watch them from then on. Raises an ExceptionGroup of StorageError."""
         async with asyncio.TaskGroup() as group:
-            for settings, host in self._hosts:
-                group.create_task(self._open_first(settings, host, on_open))
+            for _, host in self._hosts:
+                group.create_task(self._open_first(host, on_open))
         self._tasks = [asyncio.create_task(self._watch(settings, host)) for settings, host in self._hosts]
         for task in self._tasks:
             task.add_done_callback(self._watch_ended)
@@ -76,10 +65,8 @@ class Supervisor:
             if isinstance(closing, BaseException)
         ]
 
-    async def _open_first(self, settings: ShardSettings, host: ShardHost, on_open: Callable[[Opened], None]) -> None:
-        opened = await self._ask_open(host)
-        self._open[settings.index] = opened
-        on_open(opened)
+    async def _open_first(self, host: ShardHost, on_open: Callable[[Opened], None]) -> None:
+        on_open(await self._ask_open(host))
 
     async def _ask_open(self, host: ShardHost) -> Opened:
         deadline = asyncio.get_running_loop().time() + HOST_LOST_MAX_S
@@ -99,10 +86,9 @@ class Supervisor:
                 await watch.closed.wait()
             except OSError:
                 await asyncio.sleep(LOST_RETRY_S)
-            self._open.pop(settings.index, None)
             reason = take_failure(Path(settings.directory)) or "its process ended"
             LOG.warning("shard %d was lost (%s); opening it again", settings.index, reason)
-            self._open[settings.index] = opened = await self._reopen(settings, host)
+            opened = await self._reopen(settings, host)
             LOG.warning("shard %d is open again, with %d commands replayed", settings.index, opened.replayed)
 
     async def _reopen(self, settings: ShardSettings, host: ShardHost) -> Opened:

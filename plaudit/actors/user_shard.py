@@ -97,6 +97,7 @@ class UserShard:
                     replayed = await self._recover(stack)
                     await self._adopt(catalog)
                     self._server = await listen(self._settings.address, self._accept)
+                    stack.callback(self._server.close)
                     if self._error is not None:
                         raise self._error
                     stack.pop_all()

@@ -31,8 +31,3 @@ def local_day(now_ms: int, tz: str | None) -> int:
     """The calendar date of an instant (Unix ms) in a zone, as a proleptic ordinal; None is UTC."""
     zone = find_zone(tz) if tz is not None else None
     return datetime.fromtimestamp(now_ms / 1000, zone or UTC).toordinal()
-
-
-def utc_day(now_ms: int) -> int:
-    """The calendar date of an instant (Unix ms) in UTC, as a proleptic ordinal."""
-    return datetime.fromtimestamp(now_ms / 1000, UTC).toordinal()
