@@ -13,15 +13,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from plaudit import __version__
+from plaudit.actors.residents import DEFAULT_USERS_MAX
 from plaudit.actors.user_shard import Durability, Opened
 from plaudit.catalog_file import CatalogFileError, load_document
 from plaudit.config import DEFAULT_DATA, DEFAULT_HOST, DEFAULT_PORT, RuntimeName, Settings
 from plaudit.http.keys import is_key
+from plaudit.maintenance import commands
 from plaudit.server import ServerFailed, serve
 from plaudit.storage.directory import SHARDS_MAX
 from plaudit.storage.errors import StorageError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+app.add_typer(commands.app)
 
 
 @app.callback()
@@ -64,6 +68,12 @@ def serve_command(
         Durability,
         typer.Option(envvar="PLAUDIT_DURABILITY", help="What an answered event survives: a power cut, or the process."),
     ] = "commit",
+    users_in_memory: Annotated[
+        int,
+        typer.Option(
+            envvar="PLAUDIT_USERS_IN_MEMORY", min=1, help="Users that each shard keeps in memory, about 2 KB each."
+        ),
+    ] = DEFAULT_USERS_MAX,
 ) -> None:
     """Serve the API until SIGTERM or Ctrl-C. Every flag can also be set as PLAUDIT_* in the environment."""
     console = Console(highlight=False, soft_wrap=True)
@@ -83,6 +93,7 @@ def serve_command(
         ray_address=ray_address,
         workers=workers,
         durability=durability,
+        users_in_memory=users_in_memory,
         admin_key=admin_key,
     )
     reporter = ConsoleReporter(console)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from plaudit.actors.residents import DEFAULT_USERS_MAX
 from plaudit.actors.user_shard import Durability
 
 RuntimeName = Literal["ray", "inline"]
@@ -32,5 +33,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     workers: int = 1
     """Gateway processes. With one, the gateway runs in the server's own process."""
     durability: Durability = "commit"
+    users_in_memory: int = DEFAULT_USERS_MAX
+    """Per shard."""
     admin_key: str | None = None
     """From the environment only: an admin key in clear, never stored and never logged."""

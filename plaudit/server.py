@@ -22,10 +22,14 @@ from plaudit.actors.supervisor import Supervisor
 from plaudit.actors.tuning import tune
 from plaudit.actors.user_shard import Opened, ShardSettings
 from plaudit.config import DEFAULT_SHARDS, Settings
+from plaudit.control import Backup, Report, listen
 from plaudit.engine.document import Document
 from plaudit.gateway import GatewaySpec, run_gateway, run_gateway_process
 from plaudit.http.keys import hash_key, make_key
+from plaudit.maintenance.backup import back_up_running
+from plaudit.storage.backup import BackupNote
 from plaudit.storage.directory import Manifest, open_directory, shard_directory
+from plaudit.storage.errors import InUse
 from plaudit.storage.files import DirectoryLock
 
 SOCKET_PATH_MAX = 100
@@ -97,8 +101,10 @@ class Server:
         runtime = await self._start_runtime()
         if self._stop.is_set():
             return
-        addresses = await self._open_shards(runtime, manifest, catalog)
-        spec = GatewaySpec(addresses, await catalog.load_keys())
+        sockets = self._socket_directory()
+        hosts = await self._open_shards(runtime, manifest, catalog, sockets)
+        await self._take_commands([host for _, host in hosts], catalog, sockets)
+        spec = GatewaySpec([settings.address for settings, _ in hosts], await catalog.load_keys())
         host = self._settings.host
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
@@ -177,9 +183,10 @@ class Server:
         self._stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         return scratch
 
-    async def _open_shards(self, runtime: Runtime, manifest: Manifest, catalog: CatalogActor) -> list[str]:
-        """Open all shards and keep them open; returns where they listen."""
-        sockets = self._socket_directory()
+    async def _open_shards(
+        self, runtime: Runtime, manifest: Manifest, catalog: CatalogActor, sockets: Path
+    ) -> list[tuple[ShardSettings, ShardHost]]:
+        """Open all shards, which listen in `sockets`, and keep them open."""
         hosts: list[tuple[ShardSettings, ShardHost]] = []
         for index in range(manifest.shards):
             settings = ShardSettings(
@@ -188,6 +195,7 @@ class Server:
                 data_id=manifest.id,
                 address=str(sockets / f"shard-{index:03d}.sock"),
                 durability=self._settings.durability,
+                users_max=self._settings.users_in_memory,
             )
             hosts.append((settings, await runtime.host(settings)))
         supervisor = Supervisor(hosts, lambda: catalog.catalog, self._give_up)
@@ -214,7 +222,19 @@ class Server:
             if isinstance(first, HostLost):
                 raise ServerFailed(f"the runtime does not answer: {first}") from None
             raise first from None
-        return [settings.address for settings, _ in hosts]
+        return hosts
+
+    async def _take_commands(self, hosts: list[ShardHost], catalog: CatalogActor, sockets: Path) -> None:
+        """Obey this server's operator until the server stops, one command at a time."""
+        lock = asyncio.Lock()
+
+        async def back_up(request: Backup, report: Report) -> BackupNote:
+            if lock.locked():
+                raise InUse(f"{self._data}: another backup is under way; try again when it has ended")
+            async with lock:
+                return await back_up_running(self._data, hosts, catalog, Path(request.target), report)
+
+        await self._stack.enter_async_context(listen(self._data, sockets, back_up))
 
     def _socket_directory(self) -> Path:
         """A private directory for sockets: in the data directory, or, if its path is too long, a temporary one."""
@@ -222,6 +242,7 @@ class Server:
         if len(os.fsencode(directory / "shard-000.sock")) > SOCKET_PATH_MAX:
             directory = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
         directory.mkdir(exist_ok=True, mode=0o700)
+        directory.chmod(0o700)  # also one that was there: it is what keeps others from the control socket
         self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
         return directory
 

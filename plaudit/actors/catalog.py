@@ -10,7 +10,7 @@ from plaudit.actors.clock import Clock
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.document import Document
 from plaudit.engine.revision import revise
-from plaudit.storage.catalog_store import AdminKey, CatalogStore, KeySource
+from plaudit.storage.catalog_store import FILE_NAME, AdminKey, CatalogStore, KeySource
 
 
 class CatalogActor:
@@ -51,6 +51,10 @@ class CatalogActor:
     async def mark_key_seen(self) -> None:
         """The key that was made has been shown."""
         await self._store.mark_seen()
+
+    async def backup(self, directory: Path) -> None:
+        """Copy catalog.sqlite into a directory; see `CatalogStore.backup`."""
+        await self._store.backup(directory / FILE_NAME)
 
     async def close(self) -> None:
         """Close the file."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 
 from msgspec.structs import replace
@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from plaudit.actors.clock import Stamp
 from plaudit.actors.committer import Committer
 from plaudit.actors.dedupe import Dedupe
-from plaudit.actors.residents import Residents
-from plaudit.engine.commands import UserKey
+from plaudit.actors.residents import Resident, Residents
+from plaudit.storage.history import Chunk
 from plaudit.storage.log import Log
-from plaudit.storage.state import StateStore
+from plaudit.storage.snapshots import StoredUser
+from plaudit.storage.state import Slice, StateStore, key_entries
 
 CHECKPOINT_INTERVAL_S = 2.0
 CHECKPOINT_COMMANDS = 50_000
@@ -44,33 +45,78 @@ class Checkpointer:
         self._stamp = stamp
         self._fail = fail
         self._saved_catalog_version = -1
+        self._unindexed: list[Chunk] = []
+        """Saved chunks with idempotency keys that the index does not have yet."""
+        self._commands = min(CHECKPOINT_COMMANDS, max(residents.users_max // 2, SLICE_USERS))
+        """After how many commands a checkpoint is due: what is dirty cannot leave memory."""
         self._is_broken = False
         self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None]
+
+    async def start(self) -> None:
+        """Take up what an earlier checkpoint left unfinished, and run from then on."""
+        self._unindexed = await self._state.load_unindexed()
+        self._residents.add_recent_keys(self._unindexed)
+        await self._state.purge()
         self._task = asyncio.create_task(self._run())
 
     async def run_once(self) -> None:
         """Save everything that is committed now, and cut the log. Does nothing if nothing has changed."""
-        async with self._lock:
+        async with self.hold():
             if self._is_broken:
                 raise RuntimeError("a checkpoint has failed: what it took is not saved")
             self._is_broken = True
             await self._save()
             self._is_broken = False
 
+    @contextlib.asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Wait for a checkpoint that is running; within the block there is none: state and log keep what they have."""
+        async with self._lock:
+            yield
+
     async def _save(self) -> None:
         cut, catalog, at_ms = self._committer.committed, self._committer.catalog, self._stamp.now_ms()
         if cut == self._state.checkpoint.applied:
             return
-        for keys in _slices(self._residents.take_dirty()):
-            part, applied = self._residents.take_slice(keys)
-            await self._committer.wait(applied)
-            await self._log.sync()
-            await self._state.save(replace(part, gateways=self._dedupe.take_changed()))
-            self._residents.forget_keys(part)
+        deleted = self._residents.take_deleted(cut)
+        for ids in _slices(self._residents.take_dirty()):
+            part = await self._take_slice(ids)
+            await self._state.save(part)
+            self._saved(part)
+            await self._state.copy_wal()
+        recreated = await self._take_slice(self._residents.take_recreated(deleted))
+        await self._state.index_keys([entry for chunk in self._unindexed for entry in key_entries(chunk)])
         changed = catalog if catalog.version != self._saved_catalog_version else None
-        await self._state.finish_checkpoint(cut, at_ms, changed, self._dedupe.gateways())
+        await self._state.finish_checkpoint(
+            cut,
+            at_ms,
+            changed,
+            self._dedupe.gateways(),
+            self._residents.newest_saved_chunk,
+            _deletions(deleted),
+            recreated,
+        )
         self._saved_catalog_version = catalog.version
+        self._residents.forget_keys(self._unindexed)
+        self._unindexed = []
+        self._residents.mark_deleted(deleted)
+        self._saved(recreated)
+        if deleted:
+            await self._log.start_segment()
+            await self._state.purge()
         await self._log.cut(cut)
+
+    async def _take_slice(self, ids: list[int]) -> Slice:
+        """What is unsaved of these users, as soon as it is durable in the log."""
+        part, applied = self._residents.take_slice(ids, self._stamp.now_ms())
+        await self._committer.wait(applied)
+        await self._log.sync()
+        return replace(part, gateways=self._dedupe.take_changed())
+
+    def _saved(self, part: Slice) -> None:
+        self._residents.mark_saved(part)
+        self._unindexed += [chunk for chunk in part.chunks if any(e.idempotency_key is not None for e in chunk.entries)]
 
     async def close(self) -> None:
         """Save everything, and stop."""
@@ -84,7 +130,7 @@ class Checkpointer:
     async def _run(self) -> None:
         try:
             while True:
-                due = self._state.checkpoint.applied + CHECKPOINT_COMMANDS
+                due = self._state.checkpoint.applied + self._commands
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._committer.wait(due), CHECKPOINT_INTERVAL_S)
                 await self.run_once()
@@ -92,7 +138,18 @@ class Checkpointer:
             self._fail(error)
 
 
-def _slices(keys: list[UserKey]) -> Iterator[list[UserKey]]:
-    iterator = iter(keys)
+def _deletions(deleted: list[Resident]) -> list[tuple[StoredUser, list[int]]]:
+    """Those of the deleted users that state.sqlite has, each with the achievements that it has counted as completed."""
+    deletions = []
+    for resident in deleted:
+        if not resident.is_new:
+            uncounted = {number for entry in resident.unsaved for number in entry.completed}
+            stored = StoredUser(resident.id, resident.key, resident.applied, resident.chunk, b"")
+            deletions.append((stored, [number for number in resident.user.completions if number not in uncounted]))
+    return deletions
+
+
+def _slices(ids: list[int]) -> Iterator[list[int]]:
+    iterator = iter(ids)
     while part := list(islice(iterator, SLICE_USERS)):
         yield part

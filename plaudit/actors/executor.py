@@ -2,37 +2,31 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 from plaudit.actors.clock import Stamp
 from plaudit.actors.committer import Committer
 from plaudit.actors.dedupe import Dedupe
+from plaudit.actors.event_log import EventLog, View
 from plaudit.actors.messages import Batch, Replies, Reply, encode
-from plaudit.actors.replies import INTERNAL_ERROR, REFUSED, Renderer, reject
-from plaudit.actors.residents import Residents
+from plaudit.actors.replies import DELETED, INTERNAL_ERROR, REFUSED, Renderer, reject
+from plaudit.actors.residents import Resident, Residents
 from plaudit.engine.advance import advance
 from plaudit.engine.amounts import pack_amount
-from plaudit.engine.commands import Command, ReadMetrics, ReadUser, RecordEvent, UserKey, user_key
+from plaudit.engine.catalog import Metric
+from plaudit.engine.commands import DeleteUser, Query, Read, ReadEvents, ReadUser, RecordEvent, UserKey, Write, user_key
 from plaudit.engine.compiled import CompiledCatalog
-from plaudit.engine.errors import NotFound, Rejected
+from plaudit.engine.errors import Invalid, NotFound, Rejected
 from plaudit.engine.outcome import Outcome
-from plaudit.engine.process import find_metric, process
+from plaudit.engine.process import process
 from plaudit.engine.snapshot import encode_user
 from plaudit.storage.history import AwardEntry, EventEntry
+from plaudit.storage.key_index import KeyUse
 from plaudit.storage.records import Entry, digest
 from plaudit.storage.state import StateStore
 
 LOG = logging.getLogger(__name__)
-
-
-def key_digest(event: RecordEvent) -> bytes | None:
-    """What an idempotency key is stored under: 16 bytes over tenant, user, metric and key. None without a key."""
-    if event.idempotency_key is None:
-        return None
-    parts = (event.tenant, event.user_id, event.metric, event.idempotency_key)
-    return blake2b("\0".join(f"{len(part)}:{part}" for part in parts).encode(), digest_size=16).digest()
 
 
 @dataclass(slots=True)
@@ -49,8 +43,14 @@ class _Logged:
     """What of a batch has to be logged."""
 
     positions: list[int] = field(default_factory=list)
-    commands: list[RecordEvent] = field(default_factory=list)
+    commands: list[Write] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
+
+    def add(self, position: int, command: Write, state: bytes) -> None:
+        """Log a command after which its user is `state`."""
+        self.positions.append(position)
+        self.commands.append(command)
+        self.digests.append(digest(state))
 
 
 class Executor:
@@ -62,6 +62,7 @@ class Executor:
 
     def __init__(
         self,
+        shard: int,
         residents: Residents,
         dedupe: Dedupe,
         state: StateStore,
@@ -76,8 +77,14 @@ class Executor:
         self._committer: Committer
         self._compiled: CompiledCatalog
         self._renderer: Renderer
-        self._used_keys: dict[bytes, bytes] = {}
-        """Idempotency keys of the work at hand that state.sqlite knows: digest to event id."""
+        self._metrics: dict[str, Metric] = {}
+        """All metrics by key, archived ones too."""
+        self._used_keys: dict[KeyUse, bytes] = {}
+        """Idempotency keys of the work at hand that have been used: their events."""
+        self._event_log = EventLog(shard, residents, state)
+        self._queries: set[asyncio.Task[None]] = set()
+        self._unverifiable: set[UserKey] = set()
+        """Users of whom a logged command has been set aside: what follows it gives another state than it did."""
         self._inbox: list[Work] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -88,6 +95,7 @@ class Executor:
         """Apply what follows under this catalog."""
         self._compiled = compiled
         self._renderer = Renderer(compiled)
+        self._metrics = {metric.key: metric for metric in compiled.catalog.metrics}
 
     def start(self, committer: Committer) -> None:
         """Begin to take work."""
@@ -106,12 +114,22 @@ class Executor:
             idle = asyncio.create_task(self._idle.wait())
             await asyncio.wait((idle, self._task), return_when=asyncio.FIRST_COMPLETED)
             idle.cancel()
-            self.cancel()
+
+    async def drain(self) -> None:
+        """Wait for the queries that are being answered, and stop."""
+        await asyncio.gather(*self._queries, return_exceptions=True)
+        self.cancel()
 
     def cancel(self) -> None:
         """Stop at once."""
         if self._task is not None:
             self._task.cancel()
+        for query in self._queries:
+            query.cancel()
+
+    def set_aside(self, users: tuple[UserKey, ...]) -> None:
+        """Commands of these users are missing from the log: what is replayed after them cannot be compared."""
+        self._unverifiable.update(users)
 
     async def replay(self, entry: Entry, first: int, digests: bytes) -> int | None:
         """Apply logged commands again, numbered from `first`, where their users do not have them yet.
@@ -121,13 +139,21 @@ class Executor:
         await self._load({user_key(command) for command in entry.commands})
         replies = {}
         for number, (position, command) in enumerate(zip(entry.positions, entry.commands, strict=True), first):
-            resident = self._residents.get(user_key(command))
+            key = user_key(command)
+            resident = self._residents.get(key)
             if resident is not None and resident.applied >= number:
                 continue
-            outcome = process(resident.user if resident else None, command, self._compiled, entry.at_ms)
-            snapshot = self._install(command, outcome, number, entry.at_ms, key_digest(command))
             start = 4 * (number - first)
-            if digest(snapshot) != digests[start : start + 4]:
+            if isinstance(command, DeleteUser):
+                if resident is None and key not in self._unverifiable:
+                    return number
+                if resident is not None:
+                    self._residents.delete(key, number)
+                replies[position] = DELETED
+                continue
+            outcome = process(resident.user if resident else None, command, self._compiled, entry.at_ms)
+            snapshot = self._install(command, outcome, number, entry.at_ms)
+            if digest(snapshot) != digests[start : start + 4] and key not in self._unverifiable:
                 return number
             replies[position] = self._renderer.event(command, outcome, entry.at_ms)
         if replies:
@@ -143,6 +169,7 @@ class Executor:
                 await self._load_for(work)
                 for item in work:
                     self._execute(item)
+                self._residents.passivate()
                 if not self._inbox:
                     self._idle.set()
         except Exception as error:  # noqa: BLE001  # commands that raise are contained below: this is the state
@@ -150,44 +177,84 @@ class Executor:
 
     async def _load_for(self, work: list[Work]) -> None:
         commands = [command for item in work for command in item.batch.commands]
-        await self._load({user_key(command) for command in commands})
-        digests = {d for command in commands if isinstance(command, RecordEvent) if (d := key_digest(command))}
-        # A checkpoint may move a recent key to state.sqlite during the query: what is known now must stay known
-        recent = {d: event for d in digests if (event := self._residents.find_recent_key(d))}
-        unknown = digests - recent.keys()
+        await self._load({(c.tenant, c.user_id) for c in commands if c.user_id is not None})
+        uses = {u for c in commands if isinstance(c, RecordEvent) and (u := self._key_use(c)) is not None}
+        # A checkpoint may move a recent key to the index during the query: what is known now must stay known
+        recent = {use: event for use in uses if (event := self._residents.find_recent_key(use))}
+        unknown = uses - recent.keys()
         self._used_keys = recent | await self._state.find_keys(unknown) if unknown else recent
 
     async def _load(self, keys: set[UserKey]) -> None:
-        missing = {key for key in keys if key not in self._residents}
+        missing = {key for key in keys if not self._residents.touch(key)}
         if missing:
             await self._residents.load(missing, self._state)
 
+    def _key_use(self, event: RecordEvent) -> KeyUse | None:
+        """What an event's idempotency key is known by; None without one, or if nothing can have used it."""
+        if event.idempotency_key is None:
+            return None
+        metric, resident = self._metrics.get(event.metric), self._residents.find(user_key(event))
+        if metric is None or resident is None:
+            return None
+        return resident.id, metric.number, event.idempotency_key
+
     def _execute(self, work: Work) -> None:
         batch = work.batch
+        if not self._dedupe.take(work.gateway, batch.number):
+            LOG.warning("batch %d of gateway %d came too late and was ignored", batch.number, work.gateway)
+            return
         at_ms = self._stamp.now_ms()
         replies = dict(self._dedupe.find(work.gateway, batch.number))
         logged = _Logged()
+        queries: dict[int, Coroutine[None, None, Reply]] = {}
         for position, command in zip(batch.positions, batch.commands, strict=True):
-            if position not in replies:
-                replies[position] = REFUSED if batch.known_only else self._answer(command, position, logged, at_ms)
+            if position in replies:
+                continue
+            if isinstance(command, Query) and not batch.known_only:
+                queries[position] = self._query(command)
+            else:
+                replies[position] = (
+                    REFUSED
+                    if batch.known_only or isinstance(command, Query)
+                    else self._answer(command, position, logged, at_ms)
+                )
         if logged.commands:
             entry = Entry(work.gateway, batch.number, at_ms, tuple(logged.positions), tuple(logged.commands))
             self._committer.add_entry(entry, logged.digests)
-            self._dedupe.expect(work.gateway, batch.number, replies)
-        self._committer.release(lambda: self._respond(work, replies, is_logged=bool(logged.commands)))
+            made = {position: replies[position] for position in logged.positions}
+            self._dedupe.expect(work.gateway, batch.number, made)
+            self._committer.release(lambda: self._dedupe.remember(work.gateway, batch.number, made))
+        if queries:
+            self._committer.release(lambda: self._start_queries(work, replies, queries))
+        else:
+            self._committer.release(lambda: self._respond(work, replies))
 
-    def _respond(self, work: Work, replies: dict[int, Reply], *, is_logged: bool) -> None:
+    def _respond(self, work: Work, replies: dict[int, Reply]) -> None:
         batch = work.batch
-        if is_logged:
-            self._dedupe.remember(work.gateway, batch.number, replies)
         in_order = tuple(replies[position] for position in batch.positions)
         work.respond(encode(Replies(batch.number, batch.positions[0], in_order)))
 
-    def _answer(self, command: Command, position: int, logged: _Logged, at_ms: int) -> Reply:
+    def _start_queries(
+        self, work: Work, replies: dict[int, Reply], queries: dict[int, Coroutine[None, None, Reply]]
+    ) -> None:
+        """Answer when the queries have been: beside the commands that follow, which do not wait for them."""
+
+        async def answer() -> None:
+            for position, query in queries.items():
+                replies[position] = await query
+            self._respond(work, replies)
+
+        task = asyncio.create_task(answer())
+        self._queries.add(task)
+        task.add_done_callback(self._queries.discard)
+
+    def _answer(self, command: Write | Read, position: int, logged: _Logged, at_ms: int) -> Reply:
         """The reply to one command, applied if it is a write."""
         try:
             if isinstance(command, RecordEvent):
                 return self._record(command, position, logged, at_ms)
+            if isinstance(command, DeleteUser):
+                return self._delete(command, position, logged)
             return self._read(command, at_ms)
         except Rejected as error:
             return reject(error)
@@ -197,38 +264,68 @@ class Executor:
 
     def _record(self, event: RecordEvent, position: int, logged: _Logged, at_ms: int) -> Reply:
         resident = self._residents.get(user_key(event))
-        key = key_digest(event)
-        if key is not None:
-            used_by = self._residents.find_recent_key(key) or self._used_keys.get(key)
-            if used_by is not None and resident is not None:
+        use = self._key_use(event)
+        if use is not None and resident is not None:
+            used_by = self._residents.find_recent_key(use) or self._used_keys.get(use)
+            if used_by is not None:
                 user = advance(resident.user, at_ms)
-                return self._renderer.replayed(event, find_metric(self._compiled, event.metric), user, used_by)
+                return self._renderer.replayed(event, self._metrics[event.metric], user, used_by)
         outcome = process(resident.user if resident else None, event, self._compiled, at_ms)
         reply = self._renderer.event(event, outcome, at_ms)
         number = self._committer.next_number() + len(logged.commands)
-        snapshot = self._install(event, outcome, number, at_ms, key)
-        logged.positions.append(position)
-        logged.commands.append(event)
-        logged.digests.append(digest(snapshot))
+        logged.add(position, event, self._install(event, outcome, number, at_ms))
         return reply
 
-    def _install(self, event: RecordEvent, outcome: Outcome, number: int, at_ms: int, key: bytes | None) -> bytes:
+    def _install(self, event: RecordEvent, outcome: Outcome, number: int, at_ms: int) -> bytes:
         """Make the outcome the user's state after command `number`; returns its snapshot."""
         snapshot = encode_user(outcome.user)
-        self._residents.install(user_key(event), outcome.user, number, _history(event, outcome, at_ms), key)
+        self._residents.install(user_key(event), outcome.user, snapshot, _history(event, outcome, number, at_ms))
         return snapshot
 
-    def _read(self, command: ReadUser | ReadMetrics, at_ms: int) -> Reply:
-        resident = self._residents.get(user_key(command))
-        if resident is None:
-            raise NotFound("User not found")
-        user = advance(resident.user, at_ms)
+    def _delete(self, command: DeleteUser, position: int, logged: _Logged) -> Reply:
+        self._get(command)
+        self._residents.delete(user_key(command), self._committer.next_number() + len(logged.commands))
+        logged.add(position, command, b"")
+        return DELETED
+
+    def _read(self, command: Read, at_ms: int) -> Reply:
+        user = advance(self._get(command).user, at_ms)
         if isinstance(command, ReadUser):
             return self._renderer.user(command.user_id, user)
         return self._renderer.metrics(user)
 
+    def _get(self, command: Write | Read) -> Resident:
+        resident = self._residents.get(user_key(command))
+        if resident is None:
+            raise NotFound("User not found")
+        return resident
 
-def _history(event: RecordEvent, outcome: Outcome, at_ms: int) -> EventEntry:
+    def _query(self, query: ReadEvents) -> Coroutine[None, None, Reply]:
+        """The reply to come; what it is about is what has happened until now."""
+        metric = None if query.metric is None else self._metrics.get(query.metric)
+        view: View | Rejected
+        try:
+            if query.metric is not None and metric is None:
+                raise Invalid(f"metric: expected the key of a metric, got {query.metric!r}")
+            view = self._event_log.take_view(query, None if metric is None else metric.number)
+        except Rejected as error:
+            view = error
+        return self._answer_query(query, metric, view)
+
+    async def _answer_query(self, query: ReadEvents, metric: Metric | None, view: View | Rejected) -> Reply:
+        try:
+            if isinstance(view, Rejected):
+                raise view
+            page = await self._event_log.find(query, None if metric is None else metric.number, view)
+            return self._renderer.events(page)
+        except Rejected as error:
+            return reject(error)
+        except Exception:  # a bug, or a history that cannot be read: nothing else is concerned
+            LOG.exception("a query for events of user %r failed", query.user_id)
+            return INTERNAL_ERROR
+
+
+def _history(event: RecordEvent, outcome: Outcome, number: int, at_ms: int) -> EventEntry:
     return EventEntry(
         event_id=event.event_id,
         at_ms=at_ms,
@@ -240,4 +337,6 @@ def _history(event: RecordEvent, outcome: Outcome, at_ms: int) -> EventEntry:
         awards=tuple(AwardEntry(a.system.number, a.trigger.number, a.awarded, a.total) for a in outcome.awards),
         streak_extended=outcome.streak_extended,
         idempotency_key=event.idempotency_key,
+        number=number,
+        day=outcome.user.period.day,
     )

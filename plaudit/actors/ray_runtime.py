@@ -5,13 +5,15 @@ depends on Ray's version is in this module.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
 import threading
 import time
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -19,11 +21,14 @@ from plaudit.actors.runtime import HostLost, InlineHost
 from plaudit.actors.tuning import tune
 from plaudit.actors.user_shard import Opened, ShardSettings
 from plaudit.engine.catalog import Catalog
+from plaudit.storage.backup import BackedUp
 from plaudit.storage.files import leave_failure, write_durably
 
 TOKEN_NAME = "ray.token"  # noqa: S105  # a file's name
 OBJECT_STORE_BYTES = 80 * 2**20
 """Close to the least that Ray accepts. Nothing of ours goes through it."""
+CALLS_MAX = 3
+"""At the same time, each in a thread: a backup takes minutes, and cancelling it or closing the shard must not wait."""
 FAILED_EXIT_CODE = 70
 LOG_NAME = "shard.log"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -32,6 +37,8 @@ SHUTDOWN_TIMEOUT_S = 15.0
 SHUTDOWN_POLL_S = 0.02
 
 LOG = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 class ShardProcess:
@@ -42,18 +49,42 @@ class ShardProcess:
         directory = Path(settings.directory)
         logging.basicConfig(filename=directory / LOG_NAME, level=logging.WARNING, format=LOG_FORMAT)
         self._host = InlineHost(settings, lambda reason: _exit(directory, reason))
+        self._backup: asyncio.Task[BackedUp] | None = None
         self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="shard", daemon=True).start()
 
     def open(self, catalog: Catalog) -> Opened:
         """See `ShardHost`."""
-        opened = asyncio.run_coroutine_threadsafe(self._host.open(catalog), self._loop).result()
+        opened = self._run(self._host.open(catalog))
         tune()
         return opened
 
     def close(self) -> None:
         """See `ShardHost`."""
-        asyncio.run_coroutine_threadsafe(self._host.close(), self._loop).result()
+        self._run(self._host.close())
+
+    def backup(self, target: str) -> BackedUp:
+        """See `ShardHost`. Takes a thread of its own until it ends."""
+        return self._run(self._back_up(target))
+
+    def cancel_backup(self) -> None:
+        """End a backup that is under way; when this returns it has ended."""
+        self._run(self._cancel_backup())
+
+    def _run(self, work: Coroutine[None, None, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _back_up(self, target: str) -> BackedUp:
+        self._backup = asyncio.create_task(self._host.backup(target))
+        await asyncio.wait([self._backup])
+        if self._backup.cancelled():
+            raise HostLost("the backup was cancelled")
+        return self._backup.result()
+
+    async def _cancel_backup(self) -> None:
+        if self._backup is not None:
+            self._backup.cancel()
+            await asyncio.wait([self._backup])
 
 
 def _exit(directory: Path, reason: str) -> None:
@@ -77,7 +108,17 @@ class RayHost:
         """See `ShardHost`."""
         await self._ask(self._actor.close)
 
-    async def _ask(self, method: Any, *arguments: Catalog) -> Any:
+    async def backup(self, target: str) -> BackedUp:
+        """See `ShardHost`."""
+        try:
+            found: BackedUp = await self._ask(self._actor.backup, target)
+        except asyncio.CancelledError:
+            with contextlib.suppress(HostLost):
+                await self._ask(self._actor.cancel_backup)
+            raise
+        return found
+
+    async def _ask(self, method: Any, *arguments: Catalog | str) -> Any:
         import ray  # noqa: PLC0415  # a second of imports that the inline runtime does without
 
         try:
@@ -131,6 +172,7 @@ class RayRuntime:
         actor_class: Any = ray.remote(type("UserShard", (ShardProcess,), {}))
         actor = actor_class.options(
             num_cpus=0,
+            max_concurrency=CALLS_MAX,
             max_restarts=-1,
             max_task_retries=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),

@@ -7,19 +7,23 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw
 
+from plaudit.actors.event_log import FoundEvent, Page
 from plaudit.actors.messages import Reply
 from plaudit.actors.wire import (
     AchievementBase,
     ErrorResponse,
+    EventPage,
     EventResponse,
     EventStreak,
+    LoggedAward,
+    LoggedEvent,
     MetricResponse,
     PointsBase,
     TriggerResponse,
     UserResponse,
 )
-from plaudit.engine.amounts import format_amount
-from plaudit.engine.catalog import Achievement, Catalog, PointsSystem, PointsTrigger
+from plaudit.engine.amounts import format_amount, unpack_amount
+from plaudit.engine.catalog import Achievement, Catalog, Metric, PointsSystem, PointsTrigger
 from plaudit.engine.commands import RecordEvent
 from plaudit.engine.compiled import CompiledCatalog, CompiledMetric, metric_value_amount
 from plaudit.engine.errors import NotFound, Rejected
@@ -27,10 +31,13 @@ from plaudit.engine.ids import format_id
 from plaudit.engine.outcome import Award, Outcome
 from plaudit.engine.streaks import view_streak
 from plaudit.engine.user import User
+from plaudit.storage.history import AwardEntry
 
 _encoder = msgspec.json.Encoder()
 
 INTERNAL_ERROR = Reply(500, b'{"error":"internal error; the request changed nothing"}')
+
+DELETED = Reply(204, b"")
 
 REFUSED = Reply(500, b'{"error":"this request cannot be processed; it has been set aside and changed nothing"}')
 
@@ -48,6 +55,13 @@ class Renderer:
         self._achievements = {a.number: self._achievement_fragment(a) for a in catalog.catalog.achievements}
         self._systems = {system.number: _system_fragment(system) for system in catalog.catalog.points_systems}
         self._triggers = _trigger_fragments(catalog.catalog)
+        self._metric_names = {metric.number: metric.key for metric in catalog.catalog.metrics}
+        self._achievement_keys = {a.number: a.key for a in catalog.catalog.achievements}
+        self._award_names = {
+            (system.number, trigger.number): (system.key, trigger.id)
+            for system in catalog.catalog.points_systems
+            for trigger in system.triggers
+        }
         self._compiled = catalog
 
     def event(self, event: RecordEvent, outcome: Outcome, at_ms: int) -> Reply:
@@ -65,12 +79,12 @@ class Renderer:
         )
         return Reply(201, _encoder.encode(response))
 
-    def replayed(self, event: RecordEvent, metric: CompiledMetric, user: User, event_id: bytes) -> Reply:
+    def replayed(self, event: RecordEvent, metric: Metric, user: User, event_id: bytes) -> Reply:
         """202: the key has been used before, by the event `event_id`; how things stand now (Q-19)."""
         response = EventResponse(
             event_id=format_id(event_id),
-            metric_id=metric.definition.id,
-            total=_amount(user.totals.get(metric.definition.number, 0)),
+            metric_id=metric.id,
+            total=_amount(user.totals.get(metric.number, 0)),
             achievements=[],
             current_streak=_streak(user, extended=False),
             points={},
@@ -101,6 +115,35 @@ class Renderer:
     def metrics(self, user: User) -> Reply:
         """200: all live metrics with their achievements; locked ones only if the user has them (Q-66)."""
         return Reply(200, _encoder.encode([self._metric(m, user) for m in self._compiled.metrics.values()]))
+
+    def events(self, page: Page) -> Reply:
+        """200: a shard's part of the answer to a query, for the gateway to merge."""
+        body = EventPage(
+            events=[Raw(_encoder.encode(self._logged_event(found))) for found in page.events],
+            positions=[found.position for found in page.events],
+            more_before=page.more_before,
+        )
+        return Reply(200, _encoder.encode(body))
+
+    def _logged_event(self, found: FoundEvent) -> LoggedEvent:
+        entry = found.entry
+        return LoggedEvent(
+            id=format_id(entry.event_id),
+            date=format_instant(entry.at_ms),
+            user_id=found.user[1],
+            metric=self._metric_names[entry.metric],
+            value=_amount(unpack_amount(entry.value)),
+            total=_amount(unpack_amount(entry.total)),
+            attributes=entry.attributes,
+            achievements=[self._achievement_keys[number] for number in entry.completed],
+            points=[self._logged_award(award) for award in entry.awards],
+            streak_extended=entry.streak_extended,
+            idempotency_key=entry.idempotency_key,
+        )
+
+    def _logged_award(self, award: AwardEntry) -> LoggedAward:
+        system, trigger = self._award_names[award.system, award.trigger]
+        return LoggedAward(system, trigger, award.awarded, award.total)
 
     def _metric(self, metric: CompiledMetric, user: User) -> MetricResponse:
         definition = metric.definition

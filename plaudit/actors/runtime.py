@@ -9,6 +9,7 @@ from typing import Protocol
 from plaudit.actors.clock import Clock, system_clock
 from plaudit.actors.user_shard import Opened, ShardSettings, UserShard
 from plaudit.engine.catalog import Catalog
+from plaudit.storage.backup import BackedUp
 
 
 class HostLost(Exception):
@@ -23,6 +24,9 @@ class ShardHost(Protocol):
 
     async def close(self) -> None:
         """Close the shard cleanly. Raises HostLost if it could not be asked."""
+
+    async def backup(self, target: str) -> BackedUp:
+        """See `UserShard.backup`. Cancelled, it has ended when this returns. Raises StorageError, or HostLost."""
 
 
 class Runtime(Protocol):
@@ -67,6 +71,12 @@ class InlineHost:
         if shard is not None:
             await shard.close()
         await self._clear_away()
+
+    async def backup(self, target: str) -> BackedUp:
+        """See `ShardHost`."""
+        if self._shard is None:
+            raise HostLost(f"shard {self._settings.index} is not open")
+        return await self._shard.backup(target)
 
     async def _clear_away(self) -> None:
         """Let go of what a shard that failed still holds."""

@@ -17,11 +17,12 @@ from plaudit.actors.committer import Committer
 from plaudit.actors.dedupe import Dedupe
 from plaudit.actors.executor import Executor, Work
 from plaudit.actors.messages import PROTOCOL, Hello, Welcome, decode_to_shard, encode
-from plaudit.actors.residents import Residents
+from plaudit.actors.residents import DEFAULT_USERS_MAX, Residents
 from plaudit.actors.transport import Connection, listen
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.compiled import compile_catalog
 from plaudit.engine.rules import RULES_VERSION
+from plaudit.storage.backup import BackedUp, copy_databases, finish_copy
 from plaudit.storage.directory import check_shard_directory, note_state
 from plaudit.storage.errors import Corrupt, InUse, OtherRules, Unusable, WrongDirectory
 from plaudit.storage.files import DirectoryLock
@@ -47,6 +48,8 @@ class ShardSettings(Struct, frozen=True):
     """The path of the socket that it serves."""
     durability: Durability = "commit"
     """`commit`: an answered event survives a power cut. `process`: it survives the process, however that ends."""
+    users_max: int = DEFAULT_USERS_MAX
+    """How many users stay in memory when nothing of them is unsaved."""
 
 
 class Opened(Struct, frozen=True):
@@ -72,7 +75,7 @@ class UserShard:
         self._report = fail
         self._directory = Path(settings.directory)
         self._lock = DirectoryLock(self._directory)
-        self._residents = Residents()
+        self._residents = Residents(settings.users_max)
         self._dedupe = Dedupe()
         self._connections: set[Connection] = set()
         self._opened: Opened | None = None
@@ -114,6 +117,7 @@ class UserShard:
             self._server.close()
             await self._executor.close()
             await self._committer.close()
+            await self._executor.drain()
             await self._checkpointer.close()
             await self._log.close(through=self._state.checkpoint.applied)
             await self._state.close()
@@ -124,6 +128,21 @@ class UserShard:
             connection.close()
         self._lock.release()
         self._opened = None
+
+    async def backup(self, target: str) -> BackedUp:
+        """Copy the shard into a new directory while it serves; its next checkpoint waits until all is copied.
+
+        The copy has everything that had been answered when this was called. Raises StorageError or OSError.
+        """
+        directory = Path(target)
+        directory.mkdir(mode=0o700)
+        async with self._checkpointer.hold():
+            found = BackedUp(self._settings.index, self._state.checkpoint.applied, self._committer.committed)
+            await copy_databases([*self._log.paths(), self._state.path], directory)
+        if self._has_failed:
+            raise Unusable(f"{self._directory}: the shard was lost while it was copied")
+        await finish_copy(self._directory, directory)
+        return found
 
     def fail(self, error: BaseException) -> None:
         """Stop at once: no reply leaves any more, and nothing more is taken. The host is told why.
@@ -182,7 +201,8 @@ class UserShard:
             self._dedupe.restore(await state.load_gateways())
         except DecodeError as error:
             raise Corrupt(f"{state.path}: gateways: {error}") from error
-        self._executor = Executor(self._residents, self._dedupe, state, self._stamp, self.fail)
+        index = self._settings.index
+        self._executor = Executor(index, self._residents, self._dedupe, state, self._stamp, self.fail)
         catalog = await state.load_catalog() or Catalog()
         self._executor.adopt(compile_catalog(catalog))
         for record in tail:
@@ -192,6 +212,7 @@ class UserShard:
         self._checkpointer = Checkpointer(
             self._residents, self._dedupe, self._committer, self._log, state, self._stamp, self.fail
         )
+        await self._checkpointer.start()
         stack.callback(self._checkpointer.cancel)
         self._executor.start(self._committer)
         stack.callback(self._executor.cancel)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from plaudit.engine.commands import Position
+
 
 class UserResponse(Struct, frozen=True, rename="camel"):
     """`User`."""
@@ -102,6 +104,47 @@ class EventResponse(Struct, frozen=True, rename="camel"):
     leaderboards: dict[str, Raw]
     idempotency_key: str | UnsetType = UNSET
     idempotent_replayed: bool | UnsetType = UNSET
+
+
+class LoggedAward(Struct, frozen=True, rename="camel"):
+    """Points that an event awarded: the keys of system and trigger, and the user's total after it."""
+
+    system: str
+    trigger_id: str
+    awarded: int
+    total: int
+
+
+class LoggedEvent(Struct, frozen=True, rename="camel"):
+    """An event as it was recorded, and what it did. Metric, achievements and systems by their keys."""
+
+    id: str
+    date: str
+    user_id: str
+    metric: str
+    value: Raw
+    total: Raw
+    attributes: dict[str, str]
+    achievements: list[str]
+    points: list[LoggedAward]
+    streak_extended: bool
+    idempotency_key: str | None
+
+
+class EventPage(Struct, frozen=True):
+    """A shard's part of an event log: events, newest first, and where each stands among those of all shards."""
+
+    events: list[Raw]
+    positions: list[Position]
+    more_before: Position | None
+    """There may be more before this; None if that was all."""
+
+
+class EventLogResponse(Struct, frozen=True, rename="camel"):
+    """The event log. `next_cursor` is null at the end; a page before it may be short, or empty."""
+
+    events: list[Raw]
+    next_cursor: str | None
 
 
 class ErrorResponse(Struct, frozen=True):

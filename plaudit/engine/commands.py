@@ -50,14 +50,45 @@ class ReadMetrics(Struct, frozen=True, array_like=True, tag="metrics"):
     tenant: str = SINGLE_TENANT
 
 
-Write = RecordEvent
+class DeleteUser(Struct, frozen=True, array_like=True, tag="delete"):
+    """Forget the user: state, history and keys. The same id may begin anew afterwards."""
+
+    user_id: str
+    tenant: str = SINGLE_TENANT
+
+
+class Position(Struct, frozen=True, order=True, array_like=True):
+    """Where in the order of all events one stands: by time, then by shard, then by the number of its command."""
+
+    at_ms: int
+    shard: int
+    number: int
+
+
+class ReadEvents(Struct, frozen=True, array_like=True, tag="history"):
+    """Recorded events, newest first: one user's, or (None) those of all users of a shard."""
+
+    user_id: str | None
+    metric: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+    """Unix milliseconds; events at `from_ms` are included, those at `to_ms` are not."""
+    limit: int = 50
+    before: Position | None = None
+    """Only what is older than this."""
+    tenant: str = SINGLE_TENANT
+
+
+Write = RecordEvent | DeleteUser
 Read = ReadUser | ReadMetrics
-Command = Write | Read
+Query = ReadEvents
+"""What may take a while, and so must not travel with events."""
+Command = Write | Read | Query
 
 UserKey = tuple[str, str]
 """(tenant, user id)."""
 
 
-def user_key(command: Command) -> UserKey:
+def user_key(command: Write | Read) -> UserKey:
     """Whom a command is for."""
     return command.tenant, command.user_id

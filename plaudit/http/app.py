@@ -9,8 +9,9 @@ from starlette.routing import Route
 
 from plaudit import __version__
 from plaudit.actors.router import Router
-from plaudit.http.endpoints import Endpoint, read_metrics, read_user, record_event
+from plaudit.http.endpoints import Endpoint, delete_user, read_metrics, read_user, record_event
 from plaudit.http.errors import EXCEPTION_HANDLERS
+from plaudit.http.event_log import EventLogEndpoint
 from plaudit.http.keys import KeyRing
 from plaudit.http.middleware import Authenticate, RoutePathsAsSent
 
@@ -22,6 +23,8 @@ def create_app(router: Router, keys: KeyRing) -> Starlette:
             Route("/v1/metrics/{key}/event", Endpoint(record_event), methods=["POST"]),
             Route("/v1/users/{id}", Endpoint(read_user), methods=["GET"]),
             Route("/v1/users/{id}/metrics", Endpoint(read_metrics), methods=["GET"]),
+            Route("/admin/v1/events", EventLogEndpoint(), methods=["GET"]),
+            Route("/admin/v1/users/{id}", Endpoint(delete_user), methods=["DELETE"]),
             Route("/healthz", _healthz, methods=["GET"]),
             Route("/readyz", _readyz, methods=["GET"]),
         ],

@@ -13,12 +13,13 @@ from starlette.types import Receive, Scope, Send
 from plaudit.actors.messages import Reply
 from plaudit.actors.router import Router
 from plaudit.engine.amounts import pack_amount
-from plaudit.engine.commands import Command, ReadMetrics, ReadUser, RecordEvent
+from plaudit.engine.commands import DeleteUser, Read, ReadMetrics, ReadUser, RecordEvent, Write
 from plaudit.http.bodies import USER_ID_LENGTH_MAX, decode_event, parse_value, read_body
 from plaudit.http.errors import Invalid
 from plaudit.http.event_ids import EventIds
 
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
+NO_CONTENT = 204
 
 _event_ids = EventIds()
 
@@ -26,7 +27,7 @@ _event_ids = EventIds()
 class Endpoint:
     """Turns a request into a command, and the user's reply into the response."""
 
-    def __init__(self, make_command: Callable[[Scope, Receive], Awaitable[Command]]) -> None:
+    def __init__(self, make_command: Callable[[Scope, Receive], Awaitable[Write | Read]]) -> None:
         self._make_command = make_command
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,9 +35,16 @@ class Endpoint:
         command = await self._make_command(scope, receive)
         router: Router = scope["app"].state.router
         reply: Reply = await router.call(command)
-        headers = [(b"content-length", b"%d" % len(reply.body)), (b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        await send_reply(reply, send)
+
+
+async def send_reply(reply: Reply, send: Send) -> None:
+    """Send a reply as the response."""
+    headers = [(b"content-length", b"%d" % len(reply.body)), (b"content-type", b"application/json")]
+    if reply.status == NO_CONTENT:
+        headers = []
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 async def record_event(scope: Scope, receive: Receive) -> RecordEvent:
@@ -64,6 +72,11 @@ async def read_user(scope: Scope, _: Receive) -> ReadUser:
 async def read_metrics(scope: Scope, _: Receive) -> ReadMetrics:
     """`GET /v1/users/{id}/metrics`."""
     return ReadMetrics(_user_id(scope))
+
+
+async def delete_user(scope: Scope, _: Receive) -> DeleteUser:
+    """`DELETE /admin/v1/users/{id}`: 204, and the user is forgotten for good."""
+    return DeleteUser(_user_id(scope))
 
 
 def find_header(scope: Scope, name: bytes) -> str:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from plaudit.engine.catalog import Catalog
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.sqlite import opening
+from plaudit.storage.wal import Trust
 
 SCHEMA_VERSION = 1
 FILE_NAME = "catalog.sqlite"
@@ -45,10 +46,11 @@ class CatalogStore:
         self._connection = connection
 
     @classmethod
-    async def open(cls, data: Path) -> "CatalogStore":
+    async def open(cls, data: Path, trust: Trust = "synced") -> "CatalogStore":
         """Open or create the file. Raises Corrupt or InUse."""
         path = data / FILE_NAME
-        async with opening(path, _SCHEMA.format(schema=SCHEMA_VERSION), SCHEMA_VERSION) as connection:
+        schema = _SCHEMA.format(schema=SCHEMA_VERSION)
+        async with opening(path, schema, SCHEMA_VERSION, trust=trust) as connection:
             return cls(path, connection)
 
     async def load(self) -> Catalog:
@@ -87,6 +89,14 @@ class CatalogStore:
     async def mark_seen(self) -> None:
         """The key that was made has been shown: it stays."""
         await self._connection.execute_fetchall("UPDATE admin_keys SET source = 'first start' WHERE source = 'unseen'")
+
+    async def backup(self, target: Path) -> None:
+        """Copy everything into a new file. Not durable before its directory has been synced with it."""
+        copy = await aiosqlite.connect(target)
+        try:
+            await self._connection.backup(copy)
+        finally:
+            await copy.close()
 
     async def close(self) -> None:
         """Close the file."""

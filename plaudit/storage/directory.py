@@ -70,6 +70,14 @@ def open_directory(data: Path, shards: int | None, new_id: str, default_shards: 
     return manifest
 
 
+def read_manifest(data: Path) -> Manifest:
+    """The manifest of a data directory that has to be one. Raises WrongDirectory."""
+    path = data / MANIFEST_NAME
+    if not path.is_file():
+        raise WrongDirectory(f"{path}: missing; not a data directory of Plaudit, or not a whole one")
+    return _read(path, Manifest)
+
+
 def check_shard_directory(directory: Path, data_id: str, shard: int) -> ShardManifest:
     """The manifest of a shard. Raises WrongDirectory if this is not that shard: a missing one is never made anew."""
     path = directory / MANIFEST_NAME

@@ -5,6 +5,7 @@ StorageError
 ├── WrongDirectory  not a data directory, or not one for these settings
 ├── Corrupt         bytes that are not what was written; names the record
 ├── Fenced          a newer owner has taken over; this one must stop
+├── OtherVersion    a file whose schema this program does not know; says which
 └── OtherRules      a log that only other rules can replay; says which
 """
 
@@ -31,6 +32,10 @@ class Corrupt(StorageError):
 
 class Fenced(StorageError):
     """Another owner has raised the epoch: whatever this one still wants to write is void."""
+
+
+class OtherVersion(StorageError):
+    """The file has the tables of another version of Plaudit, from which there is no way here."""
 
 
 class OtherRules(StorageError):

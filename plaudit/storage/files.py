@@ -9,6 +9,7 @@ from plaudit.storage.errors import InUse
 
 LOCK_NAME = "lock"
 FAILURE_NAME = "failure"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -49,12 +50,27 @@ def take_failure(directory: Path) -> str | None:
     return reason
 
 
+def read_boot_id() -> str:
+    """An id that is another one after every start of the machine; empty if the system does not say."""
+    try:
+        return BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
 class DirectoryLock:
-    """Exclusive ownership of a directory, for as long as this process lives or until `release`."""
+    """Exclusive ownership of a directory, for as long as this process lives or until `release`.
+
+    `same_boot` is true if all that is in the directory was written in this boot of the machine: then no power cut can
+    have taken anything, and what is not right is damage. In doubt it is false: it takes an owner of this boot who said
+    so with `vouch`, and was killed. The lock file is not synced, and need not be: whatever a power cut leaves in it, it
+    is not the id of the new boot.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / LOCK_NAME
         self._descriptor: int | None = None
+        self.same_boot = False
 
     def acquire(self) -> None:
         """Take the lock or raise InUse, which says who holds it."""
@@ -62,12 +78,20 @@ class DirectoryLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+            holder, _ = _read_lock(descriptor)
             os.close(descriptor)
-            raise InUse(f"{self._path}: held by {holder}") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+            raise InUse(f"{self._path}: held by {holder or 'another process'}") from None
+        boot = read_boot_id()
+        _, vouched = _read_lock(descriptor)
+        self.same_boot = bool(boot) and vouched == boot
         self._descriptor = descriptor
+        self._write(vouched)
+
+    def vouch(self) -> None:
+        """Say that what is in the directory is right, and that it stays so until the machine ends, whatever ends this
+        process. For an owner who has opened all files: `same_boot` is for the next one.
+        """
+        self._write(read_boot_id())
 
     def release(self) -> None:
         """Give the directory up. Does nothing if it is not held."""
@@ -76,3 +100,16 @@ class DirectoryLock:
                 os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _write(self, boot: str) -> None:
+        """Each owner overwrites the last one's process, which is gone, but not its boot: its files are still there."""
+        assert self._descriptor is not None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"process {os.getpid()}\n{boot}\n".encode(), 0)
+
+
+def _read_lock(descriptor: int) -> tuple[str, str]:
+    """Who holds a lock, and in which boot its directory was vouched for. Empty where the file does not say."""
+    lines = os.pread(descriptor, 200, 0).decode(errors="replace").splitlines()
+    holder, boot, *_ = [*lines, "", ""]
+    return holder.strip(), boot.strip()

@@ -1,13 +1,18 @@
 """A user's history: append-only chunks, each linked to the one before it.
 
-A checkpoint writes one chunk per user that it saves, so an event costs a share of one row. MessagePack arrays: fields
+A checkpoint writes one chunk per user that it saves, so an event costs a share of one row. What a day or an award came
+to is read from the events: they carry the totals after them and the day in the user's zone. MessagePack arrays: fields
 are only ever added at the end, with a default.
 """
+
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
 
-from plaudit.engine.amounts import PackedAmount
+from plaudit.engine.amounts import PackedAmount, unpack_amount
+from plaudit.storage.errors import Corrupt
+from plaudit.storage.seal import seal, unseal
 
 
 class AwardEntry(Struct, frozen=True, array_like=True):
@@ -32,17 +37,62 @@ class EventEntry(Struct, frozen=True, array_like=True):
     awards: tuple[AwardEntry, ...] = ()
     streak_extended: bool = False
     idempotency_key: str | None = None
+    number: int = 0
+    """Of the command, in the order of its shard; 0 in histories of schema 1."""
+    day: int = 0
+    """In the user's time zone then, as a proleptic ordinal."""
+
+
+class Chunk(Struct, frozen=True):
+    """A piece of a user's history, oldest event first."""
+
+    id: int
+    user: int
+    previous: int | None
+    entries: tuple[EventEntry, ...]
+
+
+class DayTotal(Struct, frozen=True):
+    """What one metric did on one day, over all events or over those with one attribute. Amounts."""
+
+    day: int
+    change: int
+    total: int
+    """After the day's last event, over all events of the metric."""
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[EventEntry, ...])
 
 
-def encode_chunk(entries: list[EventEntry]) -> bytes:
-    """The bytes of one chunk, oldest event first."""
-    return _encoder.encode(entries)
+def encode_chunk(chunk: Chunk) -> bytes:
+    """The bytes of a chunk's events. About 1 us an event."""
+    return seal(_encoder.encode(chunk.entries), f"{chunk.id},{chunk.user},{chunk.previous}")
 
 
-def decode_chunk(chunk: bytes) -> tuple[EventEntry, ...]:
-    """The events of one chunk, oldest first. Raises msgspec.DecodeError."""
-    return _decoder.decode(chunk)
+def decode_chunk(row: tuple[int, int, int | None, bytes], place: str) -> Chunk:
+    """A chunk from its row (id, user, previous, entries); `place` is the file. Raises Corrupt."""
+    id_, user, previous, sealed = row
+    where = f"{place}: history {id_}"
+    if previous is not None and previous >= id_:
+        raise Corrupt(f"{where}: follows {previous}, which is not older")
+    content = unseal(sealed, f"{id_},{user},{previous}", where)
+    try:
+        return Chunk(id_, user, previous, _decoder.decode(content))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Corrupt(f"{where}: {error}") from error
+
+
+def total_days(
+    entries: Iterable[EventEntry], metric: int, attribute: tuple[str, str] | None = None
+) -> dict[int, DayTotal]:
+    """A metric's totals by day, from events in their order; with `attribute` (key, value), over those that have it.
+
+    O(events).
+    """
+    days: dict[int, DayTotal] = {}
+    for entry in entries:
+        if entry.metric == metric and (attribute is None or entry.attributes.get(attribute[0]) == attribute[1]):
+            before = days[entry.day].change if entry.day in days else 0
+            days[entry.day] = DayTotal(entry.day, before + unpack_amount(entry.value), unpack_amount(entry.total))
+    return days

@@ -10,6 +10,7 @@ from plaudit.storage.files import sync_directory
 from plaudit.storage.records import Record
 from plaudit.storage.segment import Segment
 from plaudit.storage.sqlite import Synchronous, explain
+from plaudit.storage.wal import Trust
 
 SEGMENT_SIZE_BYTES = 16 * 2**20
 
@@ -31,6 +32,7 @@ class Log:
         self._current: Segment
         self._last = 0
         self._spare: asyncio.Task[Segment] | None = None
+        self._appending = asyncio.Lock()
 
     @classmethod
     async def open(
@@ -40,6 +42,7 @@ class Log:
         after: int,
         synchronous: Synchronous = "FULL",
         segment_size: int = SEGMENT_SIZE_BYTES,
+        trust: Trust = "unknown",
     ) -> tuple["Log", list[Record]]:
         """Take over the log and return its tail, the records with commands above number `after`.
 
@@ -50,7 +53,7 @@ class Log:
         async with contextlib.AsyncExitStack() as stack:
             old = []
             for path in sorted(directory.glob("log-????????.sqlite")):
-                old.append(await Segment.open(path, epoch))
+                old.append(await Segment.open(path, epoch, trust=trust))
                 stack.push_async_callback(old[-1].close)
             tail = _join([(segment.path, await segment.read()) for segment in old], after)
             log._index = max((int(segment.path.stem.removeprefix("log-")) for segment in old), default=0)
@@ -72,12 +75,22 @@ class Log:
         """Make the next record durable. Raises Fenced or sqlite3.Error: then the log must be reopened."""
         if record.first != self._last + 1:
             raise Corrupt(f"{self._current.path}: record {record.first} cannot follow {self._last}")
-        if self._current.size >= self._segment_size:
-            await self._switch()
-        await self._current.append(record)
-        self._last = record.last
+        async with self._appending:
+            if self._current.size >= self._segment_size:
+                await self._switch()
+            await self._current.append(record)
+            self._last = record.last
         if self._spare is None and self._current.size >= self._segment_size // 2:
             self._spare = asyncio.create_task(self._open_next())
+
+    async def start_segment(self) -> None:
+        """Begin a new file, so that all there is can be cut: for what must not stay until the file is full."""
+        async with self._appending:
+            await self._switch()
+
+    def paths(self) -> list[Path]:
+        """The files that hold all that has been appended, oldest first; not the one that waits to be next."""
+        return [*(segment.path for segment, _ in self._full), self._current.path]
 
     async def cut(self, through: int) -> None:
         """Remove the full segments whose commands are all at or below number `through`."""

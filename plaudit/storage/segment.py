@@ -11,6 +11,7 @@ from plaudit.storage.errors import Corrupt, Fenced
 from plaudit.storage.files import sync_directory
 from plaudit.storage.records import Record
 from plaudit.storage.sqlite import UNREADABLE, Synchronous, explain, opening
+from plaudit.storage.wal import Trust
 
 SCHEMA_VERSION = 1
 
@@ -46,11 +47,15 @@ class Segment:
         """Bytes appended since it was opened, without SQLite's own."""
 
     @classmethod
-    async def open(cls, path: Path, epoch: int, synchronous: Synchronous = "FULL") -> "Segment":
-        """Open or create a segment and raise its epoch. Raises Fenced if a newer owner has been here."""
+    async def open(
+        cls, path: Path, epoch: int, synchronous: Synchronous = "FULL", trust: Trust = "unknown"
+    ) -> "Segment":
+        """Open or create a segment and raise its epoch. Raises Fenced if a newer owner has been here, or Corrupt."""
         is_new = not path.exists()
+        if is_new:
+            path.with_name(f"{path.name}-wal").unlink(missing_ok=True)  # a power cut can undo half of a removal
         schema = _SCHEMA.format(schema=SCHEMA_VERSION, epoch=epoch)
-        async with opening(path, schema, SCHEMA_VERSION, synchronous) as connection:
+        async with opening(path, schema, SCHEMA_VERSION, synchronous, trust=trust) as connection:
             raise_epoch = "UPDATE meta SET epoch = ? WHERE epoch <= ? RETURNING epoch"
             if not await connection.execute_fetchall(raise_epoch, (epoch, epoch)):
                 raise Fenced(f"{path}: a newer owner than epoch {epoch} has been here")
@@ -110,11 +115,14 @@ class Segment:
         await self._connection.close()
 
     async def remove(self) -> None:
-        """Close the file and delete it."""
-        await self._connection.execute_fetchall("PRAGMA synchronous=OFF")  # closing copies what is about to go
-        await self._connection.close()
-        for suffix in ("", "-wal", "-shm"):
+        """Delete the file, all of whose records must be saved elsewhere, and close it.
+
+        SQLite copies nothing into a file that is gone. If a crash leaves the main file alone, that is an empty segment:
+        its records are at or below the checkpoint, or in a newer segment, so nobody misses them.
+        """
+        for suffix in ("-wal", "-shm", ""):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        await self._connection.close()
 
 
 def _fsync(path: Path) -> None:

@@ -2,15 +2,20 @@
 
 Written only by the checkpoint, in slices. Every slice is one transaction and complete for its users; the log is cut
 only when `finish_checkpoint` has said that all users of the cut are in.
+
+The connection has one thread, and lookups of users and keys wait for it. So it never waits for the disk: SQLite syncs
+nothing by itself (`synchronous=OFF`). What has to be on disk is synced here, from other threads: the -wal file before
+the log may be cut, and before and after its pages are copied into the main file, between which nothing is written.
 """
 
+import asyncio
+import contextlib
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import aiosqlite
 import msgspec
@@ -18,96 +23,53 @@ from msgspec import Struct
 
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
+from plaudit.storage import key_index, snapshots
 from plaudit.storage.errors import Corrupt, Fenced
-from plaudit.storage.history import EventEntry, decode_chunk
-from plaudit.storage.sqlite import UNREADABLE, explain, opening
+from plaudit.storage.history import Chunk, decode_chunk, encode_chunk
+from plaudit.storage.key_index import KeyEntry, KeyUse, hash_key
+from plaudit.storage.rows import insert_rows, round_up
+from plaudit.storage.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION
+from plaudit.storage.snapshots import StoredUser
+from plaudit.storage.sqlite import UNREADABLE, explain, hop, opening
 
-SCHEMA_VERSION = 1
 FILE_NAME = "state.sqlite"
+WAL_BYTES_MAX = 8 * 2**20
+"""How large the -wal file grows before it is copied into the main file: some 8 ms of copying."""
 
-_SCHEMA = """
-BEGIN;
-CREATE TABLE meta (
-    id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL, epoch INTEGER NOT NULL
-);
-CREATE TABLE checkpoint (
-    id INTEGER PRIMARY KEY CHECK (id = 0), number INTEGER NOT NULL, applied INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    reached INTEGER NOT NULL
-);
-CREATE TABLE catalog (id INTEGER PRIMARY KEY CHECK (id = 0), body BLOB NOT NULL);
-CREATE TABLE users (
-    id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL, applied INTEGER NOT NULL,
-    chunk INTEGER, snapshot BLOB NOT NULL, UNIQUE (tenant, key)
-);
-CREATE TABLE history (
-    id INTEGER PRIMARY KEY, user INTEGER NOT NULL, previous INTEGER, entries BLOB NOT NULL
-);
-CREATE TABLE idempotency (
-    hash INTEGER NOT NULL, verify INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY (hash, verify)
-) WITHOUT ROWID;
-CREATE TABLE gateways (id INTEGER PRIMARY KEY, replies BLOB NOT NULL);
-INSERT INTO meta VALUES (0, {schema}, 0);
-INSERT INTO checkpoint VALUES (0, 0, 0, 0, 0);
-COMMIT;
-"""
-
-_SAVE_USERS = (
-    "INSERT INTO users (id, tenant, key, applied, chunk, snapshot) VALUES {rows} "
-    "ON CONFLICT (id) DO UPDATE SET applied = excluded.applied, chunk = excluded.chunk, snapshot = excluded.snapshot"
-)
 _SAVE_CHUNKS = "INSERT INTO history (id, user, previous, entries) VALUES {rows}"
-_SAVE_KEYS = "INSERT INTO idempotency (hash, verify, event) VALUES {rows}"
 _SAVE_GATEWAYS = "INSERT OR REPLACE INTO gateways (id, replies) VALUES {rows}"
+_SAVE_COUNTERS = (
+    "INSERT INTO counters (name, number, value) VALUES {rows} ON CONFLICT DO UPDATE SET value = value + excluded.value"
+)
 
-LOOKUP_KEYS_MAX = 1024
-INSERT_ROWS_MAX = 256
+Counter = tuple[str, int]
+"""("users", 0), or ("completions", number of an achievement)."""
 
-Row = TypeVar("Row")
-
-
-def _round_up(count: int) -> int:
-    """The next power of two: so there are few different statements, and SQLite has them compiled."""
-    return 1 << (count - 1).bit_length()
-
-
-@cache
-def _find_users(count: int) -> str:
-    """Finds users by key. Bound one by one: SQLite's JSON would end a key at a NUL."""
-    values = ", ".join(["(?, ?)"] * count)
-    return (
-        f"WITH wanted (tenant, key) AS (VALUES {values}) "  # noqa: S608  # made of nothing but question marks
-        "SELECT users.id, users.tenant, users.key, applied, chunk, snapshot "
-        "FROM wanted CROSS JOIN users ON users.tenant = wanted.tenant AND users.key = wanted.key"
-    )
-
-
-class StoredUser(Struct, frozen=True):
-    """A user as saved: `applied` is the number of the last command in it, `chunk` its newest piece of history."""
-
-    id: int
-    key: UserKey
-    applied: int
-    chunk: int | None
-    snapshot: bytes
-
-
-class Chunk(Struct, frozen=True):
-    """A piece of a user's history."""
-
-    id: int
-    user: int
-    previous: int | None
-    entries: bytes
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class Slice(Struct, frozen=True):
-    """What one transaction of a checkpoint writes."""
+    """What one transaction of a checkpoint writes. Chunks are in the order of their ids."""
 
     users: list[StoredUser]
+    new: list[StoredUser]
+    """Those of `users` that have never been saved."""
     chunks: list[Chunk]
-    keys: list[tuple[bytes, bytes]]
-    """(16-byte digest of an idempotency key, id of the event that used it)."""
-    gateways: list[tuple[int, bytes]]
+    counters: dict[Counter, int]
+    """What to add to each."""
+    at_ms: int
+    """The stamp of the moment it was taken: nothing in it, or in a slice before it, is later."""
+    gateways: list[tuple[int, bytes]] = []
+
+
+class Span(Struct, frozen=True):
+    """The chunks of a slice, and a time when the newest of their events were. Later spans have later times."""
+
+    first: int
+    last: int
+    from_ms: int
+    until_ms: int
 
 
 class Checkpoint(Struct, frozen=True):
@@ -128,149 +90,315 @@ class StateStore:
         self.epoch = epoch
         self.checkpoint = checkpoint
         self._connection = connection
+        # SQLite's locks would go with any descriptor of the file that is closed before the connection
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._users = 0
 
     @classmethod
     async def open(cls, directory: Path) -> "StateStore":
-        """Open or create the state and raise its epoch: older owners can write nothing from here on."""
+        """Open, create or migrate the state and raise its epoch: older owners can write nothing from here on."""
         path = directory / FILE_NAME
-        async with opening(path, _SCHEMA.format(schema=SCHEMA_VERSION), SCHEMA_VERSION) as connection:
+        schema = SCHEMA.format(schema=SCHEMA_VERSION)
+        async with opening(path, schema, SCHEMA_VERSION, migrations=MIGRATIONS) as connection:
             raised = list(await connection.execute_fetchall("UPDATE meta SET epoch = epoch + 1 RETURNING epoch"))
             rows = list(await connection.execute_fetchall("SELECT number, applied, at_ms, reached FROM checkpoint"))
-        return cls(path, connection, raised[0][0], Checkpoint(*rows[0]))
+            await connection.executescript("PRAGMA synchronous=OFF; PRAGMA secure_delete=ON")
+            store = cls(path, connection, raised[0][0], Checkpoint(*rows[0]))
+            store._users = (await store.load_counters()).get(("users", 0), 0)
+        return store
 
     async def load_catalog(self) -> Catalog | None:
         """The catalog as of the last checkpoint; None before the first."""
-        rows = list(await self._read("SELECT body FROM catalog"))
+        rows = await self._fetch("SELECT body FROM catalog")
         try:
             return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else None
         except msgspec.DecodeError as error:
             raise Corrupt(f"{self.path}: catalog: {error}") from error
 
-    async def load_users(self, keys: Iterable[UserKey]) -> list[StoredUser]:
-        """Those of the users that are saved. One query for each LOOKUP_KEYS_MAX keys."""
-        rows: list[sqlite3.Row] = []
-        wanted = list(keys)
-        for start in range(0, len(wanted), LOOKUP_KEYS_MAX):
-            part = wanted[start : start + LOOKUP_KEYS_MAX]
-            padded = [*part, *[(None, None)] * (_round_up(len(part)) - len(part))]
-            rows.extend(await self._read(_find_users(len(padded)), tuple(chain.from_iterable(padded))))
-        return [StoredUser(id_, (tenant, key), *rest) for id_, tenant, key, *rest in rows]
+    async def load_counters(self) -> dict[Counter, int]:
+        """All counters, as of the last checkpoint."""
+        return {(row[0], row[1]): row[2] for row in await self._fetch("SELECT name, number, value FROM counters")}
 
-    async def load_all_users(self) -> list[StoredUser]:
-        """Every saved user, by key: for digests and checks. O(users)."""
-        rows = await self._read("SELECT id, tenant, key, applied, chunk, snapshot FROM users ORDER BY tenant, key")
-        return [StoredUser(id_, (tenant, key), *rest) for id_, tenant, key, *rest in rows]
+    async def load_users(self, keys: Iterable[UserKey]) -> dict[UserKey, StoredUser | Corrupt]:
+        """Those of the users that are saved, or what is wrong with them. One query, in one hop to the thread."""
+        return await self._run(snapshots.load_users, list(keys), str(self.path))
 
-    async def load_history(self, chunk: int | None) -> list[EventEntry]:
-        """A user's saved events, oldest first, from the newest chunk back. O(their number)."""
-        parts: list[tuple[EventEntry, ...]] = []
-        while chunk is not None:
-            rows = list(await self._read("SELECT previous, entries FROM history WHERE id = ?", (chunk,)))
-            if not rows:
-                raise Corrupt(f"{self.path}: history {chunk} is missing")
-            previous, entries = rows[0]
-            try:
-                parts.append(decode_chunk(entries))
-            except (msgspec.DecodeError, RecursionError) as error:
-                raise Corrupt(f"{self.path}: history {chunk}: {error}") from error
-            if previous is not None and previous >= chunk:
-                raise Corrupt(f"{self.path}: history {chunk}: follows {previous}, which is not older")
-            chunk = previous
-        return [entry for part in reversed(parts) for entry in part]
+    async def scan_users(self, after: int = 0, limit: int = 1000) -> list[StoredUser | Corrupt]:
+        """The next users by id."""
+        return await self._run(snapshots.scan_users, after, limit, str(self.path))
 
-    async def find_keys(self, digests: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The event of each idempotency key (by 16-byte digest) that has been used. One query."""
-        by_halves = {_halves(digest): digest for digest in digests}
-        rows = await self._read(
-            "SELECT hash, verify, event FROM json_each(?) AS wanted "
-            "JOIN idempotency ON hash = wanted.value ->> 0 AND verify = wanted.value ->> 1",
-            (json.dumps(list(by_halves)),),
+    async def load_chain(self, chunk: int | None, limit: int) -> list[Chunk]:
+        """A user's chunks from this one back, newest first, up to `limit`. One query."""
+        rows = await self._fetch(
+            "WITH RECURSIVE chain (id, user, previous, entries) AS ("
+            "SELECT id, user, previous, entries FROM history WHERE id = ? UNION ALL "
+            "SELECT history.id, history.user, history.previous, history.entries "
+            "FROM chain JOIN history ON history.id = chain.previous AND chain.previous < chain.id LIMIT ?"
+            ") SELECT * FROM chain",
+            (chunk, limit),
         )
-        return {by_halves[hash_, verify]: event for hash_, verify, event in rows}
+        chunks = [decode_chunk(row, str(self.path)) for row in rows]
+        missing = chunks[-1].previous if chunks else chunk
+        if len(chunks) < limit and missing is not None:
+            raise Corrupt(f"{self.path}: history {missing} is missing")
+        return chunks
+
+    async def load_chunks(self, first: int, last: int) -> list[Chunk]:
+        """All chunks of a range of ids, by id."""
+        rows = await self._fetch(
+            "SELECT id, user, previous, entries FROM history WHERE id BETWEEN ? AND ? ORDER BY id", (first, last)
+        )
+        return [decode_chunk(row, str(self.path)) for row in rows]
+
+    async def load_spans(self, before: int, limit: int = 100) -> list[Span]:
+        """The spans of the chunks below id `before`, newest first."""
+        rows = await self._fetch(
+            "SELECT first, last, from_ms, until_ms FROM spans WHERE first < ? ORDER BY first DESC LIMIT ?",
+            (before, limit),
+        )
+        return [Span(*row) for row in rows]
+
+    async def load_names(self, users: Iterable[int]) -> dict[int, UserKey]:
+        """The keys of users by id; those that have been deleted are not in it."""
+        rows = await self._fetch(
+            "SELECT id, tenant, key FROM users WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(users)),)
+        )
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    async def find_keys(self, uses: Iterable[KeyUse]) -> dict[KeyUse, bytes]:
+        """The event of each idempotency key that has been used and indexed. One query, and one more for hits."""
+        wanted = list(uses)
+        return await self._run(_find_keys, wanted, str(self.path)) if wanted else {}
+
+    async def load_unindexed(self) -> list[Chunk]:
+        """The chunks whose keys the index does not have yet: those of a checkpoint that was cut short."""
+        rows = await self._fetch(
+            "SELECT id, user, previous, entries FROM history WHERE id > (SELECT indexed FROM checkpoint)"
+        )
+        return [decode_chunk(row, str(self.path)) for row in rows]
 
     async def load_gateways(self) -> dict[int, bytes]:
         """What is kept of each gateway's last batches."""
-        return dict(await self._read("SELECT id, replies FROM gateways"))  # type: ignore[arg-type]
+        return {row[0]: row[1] for row in await self._fetch("SELECT id, replies FROM gateways")}
 
     async def next_ids(self) -> tuple[int, int]:
-        """The first free user id and the first free chunk id."""
-        rows = list(
-            await self._read(
-                "SELECT (SELECT coalesce(max(id), 0) + 1 FROM users), (SELECT coalesce(max(id), 0) + 1 FROM history)"
-            )
-        )
+        """The first user id and the first chunk id that have never been used."""
+        rows = await self._fetch("SELECT next_user, next_chunk FROM checkpoint")
         return rows[0][0], rows[0][1]
 
     async def save(self, part: Slice) -> None:
-        """Write a slice: one transaction, one fsync. Raises Fenced or sqlite3.Error."""
-        await self._begin()
-        await self._insert(_SAVE_USERS, [(u.id, *u.key, u.applied, u.chunk, u.snapshot) for u in part.users])
-        await self._insert(_SAVE_CHUNKS, [(c.id, c.user, c.previous, c.entries) for c in part.chunks])
-        await self._insert(_SAVE_KEYS, [(*_halves(digest), event) for digest, event in part.keys])
-        await self._insert(_SAVE_GATEWAYS, part.gateways)
-        reached = max((user.applied for user in part.users), default=0)
-        await self._connection.execute_fetchall("UPDATE checkpoint SET reached = max(reached, ?)", (reached,))
-        await self._connection.execute_fetchall("COMMIT")
+        """Write a slice: one transaction, one hop, no fsync. Raises Fenced or sqlite3.Error."""
+        self._users += len(part.new)
+        await self._write(_save, part, self._users)
 
-    async def finish_checkpoint(self, applied: int, at_ms: int, catalog: Catalog | None, gateways: list[int]) -> None:
-        """Declare that every command up to number `applied` is in, and keep only these gateways.
+    async def index_keys(self, entries: list[KeyEntry]) -> None:
+        """Add keys to the index; sorted, they share pages. Short transactions. Raises Fenced or sqlite3.Error."""
+        entries.sort()
+        for start in range(0, len(entries), key_index.MOVE_KEYS_MAX):
+            await self._write(key_index.add_keys, entries[start : start + key_index.MOVE_KEYS_MAX])
+            await self.copy_wal()
+        while (level := await self._run(key_index.find_full_level)) is not None:
+            await self._write(key_index.move_keys, level)
+            await self.copy_wal()
 
-        Compare and set: raises Fenced if another owner has been here. `catalog` None keeps the stored one.
+    async def finish_checkpoint(
+        self,
+        applied: int,
+        at_ms: int,
+        catalog: Catalog | None,
+        gateways: list[int],
+        indexed: int,
+        deletions: Sequence[tuple[StoredUser, Sequence[int]]] = (),
+        recreated: Slice | None = None,
+    ) -> None:
+        """Declare that every command up to number `applied` is in, on disk; one fsync.
+
+        Keeps only these gateways; `catalog` None keeps the stored one; the keys of chunks up to `indexed` are in the
+        index. `deletions` are users to forget, each with its completed achievements; `recreated` are users of the same
+        keys. Compare and set: raises Fenced if another owner has been here.
         """
-        connection = self._connection
-        await self._begin()
         number = self.checkpoint.number
-        rows = list(
-            await connection.execute_fetchall(
-                "UPDATE checkpoint SET number = ?, applied = ?, at_ms = ? WHERE number = ? RETURNING reached",
-                (number + 1, applied, at_ms, number),
+
+        def finish(connection: sqlite3.Connection) -> int:
+            rows = connection.execute(
+                "UPDATE checkpoint SET number = ?, applied = ?, at_ms = ?, indexed = ? WHERE number = ? "
+                "RETURNING reached",
+                (number + 1, applied, at_ms, indexed, number),
+            ).fetchall()
+            if not rows:
+                raise Fenced(f"{self.path}: checkpoint {number} is not the last one any more")
+            if catalog is not None:
+                connection.execute("INSERT OR REPLACE INTO catalog VALUES (0, ?)", (msgspec.msgpack.encode(catalog),))
+            connection.execute(
+                "DELETE FROM gateways WHERE id NOT IN (SELECT value FROM json_each(?))", (json.dumps(gateways),)
             )
-        )
-        if not rows:
-            await connection.execute_fetchall("ROLLBACK")
-            raise Fenced(f"{self.path}: checkpoint {number} is not the last one any more")
-        if catalog is not None:
-            body = msgspec.msgpack.encode(catalog)
-            await connection.execute_fetchall("INSERT OR REPLACE INTO catalog VALUES (0, ?)", (body,))
-        await connection.execute_fetchall(
-            "DELETE FROM gateways WHERE id NOT IN (SELECT value FROM json_each(?))", (json.dumps(gateways),)
-        )
-        await connection.execute_fetchall("COMMIT")
-        self.checkpoint = Checkpoint(number + 1, applied, at_ms, rows[0][0])
-        await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+            for user, completed in deletions:
+                _delete(connection, user, completed)
+            if recreated is not None:
+                _save(connection, recreated, self._users)
+            return int(rows[0][0])
+
+        self._users += (len(recreated.new) if recreated is not None else 0) - len(deletions)
+        reached = await self._write(finish)
+        await self._sync_wal()
+        self.checkpoint = Checkpoint(number + 1, applied, at_ms, max(reached, applied))
+
+    async def purge(self) -> None:
+        """Erase the history and the keys of users who have been deleted, a little at a time. Resumes what was begun."""
+        purges = {row[0]: row[1] for row in await self._fetch("SELECT user, chunk FROM purges")}
+        if not purges:
+            return
+        slot: int | None = 0
+        while slot is not None:
+            slot = await self._write(snapshots.purge_slots, slot, 4096, list(purges))
+            await self.copy_wal()
+        for user, chunk in purges.items():
+            left: int | None = chunk
+            while left is not None:
+                left = await self._write(_purge_chain, user, await self.load_chain(left, 64))
+            await self._write(_end_purge, user)
+        await self.copy_wal(erase=True)
+
+    async def copy_wal(self, *, erase: bool = False) -> None:
+        """Copy the -wal file into the main file, if it is large, or to erase what it holds. The caller writes nothing
+        meanwhile; lookups wait for the copying only.
+        """
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        if wal.stat().st_size > WAL_BYTES_MAX or erase:
+            await self._sync_wal()
+            await self._fetch(f"PRAGMA wal_checkpoint({'TRUNCATE' if erase else 'PASSIVE'})")
+            await asyncio.to_thread(os.fsync, self._descriptor)
 
     async def close(self) -> None:
-        """Close the file."""
-        await self._connection.close()
-
-    async def _insert(self, sql: str, rows: Sequence[tuple[int | str | bytes | None, ...]]) -> None:
-        """Insert rows, many in a statement: each statement takes the GIL from the loop's thread once."""
-        for part in _powers_of_two(rows):
-            row = f"({', '.join('?' * len(part[0]))})"
-            statement = sql.format(rows=", ".join([row] * len(part)))
-            await self._connection.execute_fetchall(statement, tuple(chain.from_iterable(part)))
-
-    async def _begin(self) -> None:
-        await self._connection.execute_fetchall("BEGIN IMMEDIATE")
-        if not await self._connection.execute_fetchall("SELECT 1 FROM meta WHERE epoch = ?", (self.epoch,)):
-            await self._connection.execute_fetchall("ROLLBACK")
-            raise Fenced(f"{self.path}: epoch {self.epoch} is over")
-
-    async def _read(self, sql: str, parameters: tuple[int | str | None, ...] = ()) -> Iterable[sqlite3.Row]:
+        """Close the file: SQLite copies the -wal file, with its own syncs."""
+        with contextlib.suppress(*UNREADABLE, ValueError):
+            await self._connection.execute_fetchall("PRAGMA synchronous=FULL")
         try:
-            return await self._connection.execute_fetchall(sql, parameters)
+            await self._connection.close()
+        finally:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    async def _sync_wal(self) -> None:
+        await asyncio.to_thread(_fsync, self.path.with_name(f"{self.path.name}-wal"))
+
+    async def _write(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, Parameters], Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Run `work` as one transaction, in one hop to the connection's thread. Raises Fenced or sqlite3.Error."""
+
+        def transaction(connection: sqlite3.Connection) -> Result:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                if not connection.execute("SELECT 1 FROM meta WHERE epoch = ?", (self.epoch,)).fetchone():
+                    raise Fenced(f"{self.path}: epoch {self.epoch} is over")
+                result = work(connection, *args, **kwargs)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        return await self._hop(transaction)
+
+    async def _run(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, Parameters], Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Run a query, or several that belong together, in one hop. Raises Corrupt, InUse or Unusable."""
+        try:
+            return await self._hop(lambda connection: work(connection, *args, **kwargs))
         except UNREADABLE as error:
             raise explain(error, self.path) from error
 
+    async def _fetch(self, sql: str, parameters: tuple[int | str | None, ...] = ()) -> list[Any]:
+        return await self._run(lambda connection: connection.execute(sql, parameters).fetchall())
 
-def _powers_of_two(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows in parts of so few different lengths that their statements stay compiled."""
-    start = 0
-    while start < len(rows):
-        length = min(1 << ((len(rows) - start).bit_length() - 1), INSERT_ROWS_MAX)
-        yield rows[start : start + length]
-        start += length
+    async def _hop(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        return await hop(self._connection, work)
 
 
-def _halves(digest: bytes) -> tuple[int, int]:
-    return int.from_bytes(digest[:8], "big", signed=True), int.from_bytes(digest[8:], "big", signed=True)
+def _save(connection: sqlite3.Connection, part: Slice, users: int) -> None:
+    snapshots.save_users(connection, part.new, part.users)
+    rows = [(c.id, c.user, c.previous, encode_chunk(c)) for c in part.chunks]
+    insert_rows(connection, _SAVE_CHUNKS, rows)
+    insert_rows(connection, _SAVE_GATEWAYS, part.gateways)
+    insert_rows(connection, _SAVE_COUNTERS, [(*counter, value) for counter, value in part.counters.items()])
+    if part.chunks:
+        from_ms = min(entry.at_ms for chunk in part.chunks for entry in chunk.entries)
+        span = (part.chunks[0].id, part.chunks[-1].id, from_ms, part.at_ms)
+        connection.execute("INSERT INTO spans (first, last, from_ms, until_ms) VALUES (?, ?, ?, ?)", span)
+    connection.execute(
+        "UPDATE checkpoint SET reached = max(reached, ?), next_user = max(next_user, ?), "
+        "next_chunk = max(next_chunk, ?)",
+        (
+            max((user.applied for user in part.users), default=0),
+            max((user.id + 1 for user in part.new), default=0),
+            max((chunk.id + 1 for chunk in part.chunks), default=0),
+        ),
+    )
+    snapshots.clean_slots(connection, len(part.users), users)
+
+
+def _delete(connection: sqlite3.Connection, user: StoredUser, completed: Sequence[int]) -> None:
+    snapshots.remove_user(connection, user.id)
+    connection.execute("INSERT INTO purges (user, chunk) VALUES (?, ?)", (user.id, user.chunk))
+    counters: Mapping[Counter, int] = {("users", 0): -1} | {("completions", number): -1 for number in completed}
+    insert_rows(connection, _SAVE_COUNTERS, [(*counter, value) for counter, value in counters.items()])
+
+
+def _purge_chain(connection: sqlite3.Connection, user: int, chunks: list[Chunk]) -> int | None:
+    """Erase the newest chunks of a deleted user, and their keys; returns the next."""
+    key_index.remove_entries(connection, (entry for chunk in chunks for entry in key_entries(chunk)))
+    connection.executemany("DELETE FROM history WHERE id = ?", [(chunk.id,) for chunk in chunks])
+    left = chunks[-1].previous
+    connection.execute("UPDATE purges SET chunk = ? WHERE user = ?", (left, user))
+    return left
+
+
+def _end_purge(connection: sqlite3.Connection, user: int) -> None:
+    connection.execute("DELETE FROM purges WHERE user = ?", (user,))
+
+
+def _find_keys(connection: sqlite3.Connection, uses: list[KeyUse], place: str) -> dict[KeyUse, bytes]:
+    by_hash: dict[int, list[KeyUse]] = {}
+    for use in uses:
+        by_hash.setdefault(hash_key(use), []).append(use)
+    hashes = [*by_hash, *[-1] * (round_up(len(by_hash)) - len(by_hash))]
+    found: dict[KeyUse, bytes] = {}
+    for hash_, chunk in key_index.find_entries(connection, hashes):
+        row = connection.execute("SELECT id, user, previous, entries FROM history WHERE id = ?", (chunk,)).fetchone()
+        if row is None:
+            raise Corrupt(f"{place}: history {chunk} is missing")
+        decoded = decode_chunk(row, place)
+        for use in by_hash[hash_]:
+            for entry in decoded.entries:
+                if (decoded.user, entry.metric, entry.idempotency_key) == use:
+                    found[use] = entry.event_id
+    return found
+
+
+def key_uses(chunk: Chunk) -> dict[KeyUse, bytes]:
+    """The idempotency keys that a chunk's events used, with their event ids."""
+    return {
+        (chunk.user, entry.metric, entry.idempotency_key): entry.event_id
+        for entry in chunk.entries
+        if entry.idempotency_key is not None
+    }
+
+
+def key_entries(chunk: Chunk) -> list[KeyEntry]:
+    """What the index has of a chunk."""
+    return [(hash_key(use), chunk.id) for use in key_uses(chunk)]
+
+
+def _fsync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,162 @@
+"""The control channel: how an operator's commands reach the server that runs on a data directory.
+
+A Unix socket in the server's private run directory: whoever may enter that directory may command. DATA/control has the
+path of the socket, which is elsewhere if DATA has a long path. A connection carries one request, a line of JSON, and
+its answers: progress, then `done` or `error`. A client that hangs up cancels its command.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from plaudit.storage.backup import BackupNote
+from plaudit.storage.errors import StorageError
+from plaudit.storage.files import write_durably
+
+NOTE_NAME = "control"
+SOCKET_NAME = "control.sock"
+LINE_BYTES_MAX = 64 * 2**10
+REQUEST_TIMEOUT_S = 10.0
+
+LOG = logging.getLogger(__name__)
+
+
+class Backup(Struct, frozen=True, tag_field="command", tag="backup"):
+    """Back up to a directory that is missing or empty; an absolute path."""
+
+    target: str
+
+
+class Progress(Struct, frozen=True):
+    """How many bytes of a shard have been copied."""
+
+    shard: int
+    bytes: int
+    total: int
+
+
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """One line from the server: exactly one of these."""
+
+    progress: Progress | None = None
+    done: BackupNote | None = None
+    error: str | None = None
+
+
+Report = Callable[[Progress], None]
+Handler = Callable[[Backup, Report], Coroutine[None, None, BackupNote]]
+"""Does what a request asks for. A StorageError is answered with its message."""
+
+
+class NoServer(Exception):
+    """No server listens for this data directory."""
+
+
+class Refused(Exception):
+    """The server could not do it, and says why."""
+
+
+@contextlib.asynccontextmanager
+async def listen(data: Path, directory: Path, handler: Handler) -> AsyncIterator[None]:
+    """Take commands for `data` on a socket in `directory`. In the end, those under way are cancelled and have ended."""
+    path = directory / SOCKET_NAME
+    path.unlink(missing_ok=True)
+    running: set[asyncio.Task[None]] = set()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        try:
+            await _Conversation(reader, writer).hold(handler)
+        finally:
+            running.discard(task)
+            writer.close()
+
+    server = await asyncio.start_unix_server(accept, path, limit=LINE_BYTES_MAX)
+    try:
+        write_durably(data / NOTE_NAME, str(path).encode())
+        yield
+    finally:
+        server.close()
+        for task in list(running):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        (data / NOTE_NAME).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+class _Conversation:
+    """One connection, seen from the server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def hold(self, handler: Handler) -> None:
+        """Read the request, answer it, and hang up."""
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                line = await self._reader.readline()
+            request = msgspec.json.decode(line, type=Backup)
+        except (ValueError, OSError, TimeoutError) as error:  # ValueError: not JSON, or a line that is too long
+            self._send(Answer(error=f"not a request: {error or 'it did not come'}"))
+        else:
+            await self._obey(request, handler)
+        with contextlib.suppress(OSError):
+            await self._writer.drain()
+
+    async def _obey(self, request: Backup, handler: Handler) -> None:
+        work = asyncio.create_task(handler(request, lambda progress: self._send(Answer(progress=progress))))
+        hanging_up = asyncio.create_task(self._reader.read(1))
+        try:
+            await asyncio.wait((work, hanging_up), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work, hanging_up):
+                task.cancel()
+            await asyncio.wait((work, hanging_up))
+            self._send(_result(work))
+
+    def _send(self, answer: Answer) -> None:
+        self._writer.write(msgspec.json.encode(answer) + b"\n")
+
+
+def _result(work: asyncio.Task[BackupNote]) -> Answer:
+    """The last answer, from what has become of the work."""
+    if work.cancelled():
+        return Answer(error="cancelled, because the server stops or its client is gone")
+    error = work.exception()
+    if error is None:
+        return Answer(done=work.result())
+    if not isinstance(error, StorageError):
+        LOG.error("a command of the operator failed", exc_info=error)
+    return Answer(error=str(error) if isinstance(error, StorageError) else f"internal error: {error!r}")
+
+
+async def ask(data: Path, request: Backup, report: Report) -> BackupNote:
+    """Have the server on `data` do something. Raises NoServer if there is none, and Refused if it cannot."""
+    try:
+        path = (data / NOTE_NAME).read_text("utf-8")
+        reader, writer = await asyncio.open_unix_connection(path, limit=LINE_BYTES_MAX)
+    except OSError as error:  # no note, a note that a killed server has left, or somebody else's
+        raise NoServer(f"no server answers for {data}: {error}") from error
+    try:
+        writer.write(msgspec.json.encode(request) + b"\n")
+        while line := await reader.readline():
+            answer = msgspec.json.decode(line, type=Answer)
+            if answer.done is not None:
+                return answer.done
+            if answer.error is not None:
+                raise Refused(answer.error)
+            if answer.progress is not None:
+                report(answer.progress)
+    except (OSError, ValueError) as error:
+        raise Refused(f"the server's answer makes no sense: {error}") from error
+    finally:
+        writer.close()
+    raise Refused("the server ended before it was done")

@@ -1,0 +1,1 @@
+"""What an operator does with a data directory: back up, restore, examine, export."""

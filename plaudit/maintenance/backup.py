@@ -1,0 +1,179 @@
+"""Backups: of a running server, inside its shards, and of a directory that nobody serves."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from plaudit import __version__
+from plaudit.actors.catalog import CatalogActor
+from plaudit.actors.runtime import HostLost, ShardHost
+from plaudit.control import Backup, NoServer, Progress, Report, ask
+from plaudit.maintenance.target import making
+from plaudit.storage.backup import (
+    BackedUp,
+    BackupNote,
+    copy_databases,
+    finish_copy,
+    shard_databases,
+    with_journals,
+    write_note,
+)
+from plaudit.storage.catalog_store import FILE_NAME as CATALOG_NAME
+from plaudit.storage.directory import Manifest, check_shard_directory, read_manifest, shard_directory
+from plaudit.storage.errors import InUse, Unusable, WrongDirectory
+from plaudit.storage.files import DirectoryLock, sync_directory
+
+PROGRESS_INTERVAL_S = 0.2
+LOCK_RETRY_S = 0.05
+LOCK_WAIT_S = 15.0
+"""How long to wait for the shards of a killed server to end."""
+
+CopyShard = Callable[[int, Path], Awaitable[BackedUp]]
+
+
+async def back_up(data: Path, target: Path, report: Report) -> BackupNote:
+    """Back up `data`, through its server if one runs. Raises StorageError or Refused."""
+    read_manifest(data)
+    if target.is_relative_to(data):
+        raise WrongDirectory(f"{target}: within {data}, which it would be a backup of")
+    try:
+        return await back_up_stopped(data, target, report)
+    except InUse as held:
+        return await ask_holder(data, Backup(str(target)), report, held)
+
+
+async def ask_holder(data: Path, request: Backup, report: Report, held: InUse) -> BackupNote:
+    """Have the server do it that holds the lock of `data`. Raises Refused, or InUse if it does not answer."""
+    try:
+        return await ask(data, request, report)
+    except NoServer as error:
+        raise InUse(f"{held}, which takes no commands now: it is starting or stopping, or it is no server") from error
+
+
+async def back_up_stopped(data: Path, target: Path, report: Report) -> BackupNote:
+    """Back up a directory that no server has. Raises StorageError; InUse if one has it after all."""
+    async with holding(data) as manifest:
+        for shard in range(manifest.shards):
+            check_shard_directory(shard_directory(data, shard), manifest.id, shard)
+        async with making(target):
+            return await copy_stopped(data, manifest, target, report)
+
+
+async def back_up_running(
+    data: Path, hosts: Sequence[ShardHost], catalog: CatalogActor, target: Path, report: Report
+) -> BackupNote:
+    """Back up a directory in the server that has it, one shard after the other. Raises StorageError."""
+    manifest = read_manifest(data)
+
+    async def copy_shard(shard: int, directory: Path) -> BackedUp:
+        try:
+            return await hosts[shard].backup(str(directory))
+        except HostLost as error:
+            raise Unusable(f"shard {shard} was lost while it was copied; try again: {error}") from error
+        except OSError as error:
+            raise Unusable(f"{directory}: {error}") from error
+
+    async with making(target):
+        shards = await copy_shards(data, manifest, target, report, copy_shard)
+        await catalog.backup(target)  # last: no shard knows a newer catalog
+        return await _finish(data, manifest, target, shards)
+
+
+async def copy_stopped(data: Path, manifest: Manifest, target: Path, report: Report) -> BackupNote:
+    """Copy a directory that nobody serves, as it is: what is missing or damaged in it is so in the copy."""
+
+    async def copy_shard(shard: int, directory: Path) -> BackedUp:
+        await copy_stopped_shard(shard_directory(data, shard), directory)
+        return BackedUp(shard)
+
+    shards = await copy_shards(data, manifest, target, report, copy_shard)
+    await copy_databases([data / CATALOG_NAME], target)
+    return await _finish(data, manifest, target, shards)
+
+
+async def copy_stopped_shard(source: Path, target: Path) -> None:
+    """Copy a shard that nobody has open, durably. Raises StorageError."""
+    target.mkdir(mode=0o700)
+    await copy_databases(shard_databases(source), target)
+    await finish_copy(source, target)
+
+
+async def copy_shards(
+    source: Path, manifest: Manifest, target: Path, report: Report, copy_shard: CopyShard
+) -> tuple[BackedUp, ...]:
+    """Copy all shards, one after the other, and say how far it is."""
+    (target / "shards").mkdir(mode=0o700)
+    pairs = [(shard_directory(source, n), shard_directory(target, n)) for n in range(manifest.shards)]
+    totals = [size_of(shard) for shard, _ in pairs]
+    for shard, total in enumerate(totals):
+        report(Progress(shard, 0, total))
+    copied = []
+    for shard, (_, directory) in enumerate(pairs):
+        watching = asyncio.create_task(_watch(shard, directory, totals[shard], report))
+        try:
+            copied.append(await copy_shard(shard, directory))
+        finally:
+            watching.cancel()
+        report(Progress(shard, totals[shard], totals[shard]))
+    sync_directory(target / "shards")
+    return tuple(copied)
+
+
+def size_of(directory: Path) -> int:
+    """Bytes of the files of a shard that are copied; of files that come and go meanwhile, a guess."""
+    total = 0
+    for path in with_journals(shard_databases(directory)):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+async def _watch(shard: int, directory: Path, total: int, report: Report) -> None:
+    while True:
+        await asyncio.sleep(PROGRESS_INTERVAL_S)
+        report(Progress(shard, min(size_of(directory), total), total))
+
+
+async def _finish(data: Path, manifest: Manifest, target: Path, shards: tuple[BackedUp, ...]) -> BackupNote:
+    """Make the copy a whole one: the manifest comes last."""
+    completed = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    note = BackupNote(manifest.id, __version__, completed, shards)
+    write_note(target, note)
+    await finish_copy(data, target)
+    return note
+
+
+@contextlib.asynccontextmanager
+async def holding(data: Path) -> AsyncIterator[Manifest]:
+    """Keep servers, and what is still dying of one, from a data directory. Raises InUse or WrongDirectory."""
+    manifest = read_manifest(data)
+    with contextlib.ExitStack() as stack:
+        _lock(data, stack)
+        for shard in range(manifest.shards):
+            directory = shard_directory(data, shard)
+            if directory.is_dir():
+                await _lock_patiently(directory, stack)
+        yield manifest
+
+
+async def _lock_patiently(directory: Path, stack: contextlib.ExitStack) -> None:
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            return _lock(directory, stack)
+        except InUse:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(LOCK_RETRY_S)
+
+
+def _lock(directory: Path, stack: contextlib.ExitStack) -> None:
+    lock = DirectoryLock(directory)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise Unusable(f"{directory}: {error.strerror or error}") from error
+    stack.callback(lock.release)

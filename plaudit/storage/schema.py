@@ -1,0 +1,113 @@
+"""The tables of state.sqlite, and the way there from every older version of them."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from plaudit.engine.snapshot import decode_user
+from plaudit.engine.timezones import local_day
+from plaudit.storage import key_index, snapshots
+from plaudit.storage.history import Chunk, EventEntry, encode_chunk
+from plaudit.storage.key_index import hash_key
+from plaudit.storage.snapshots import StoredUser
+
+SCHEMA_VERSION = 2
+
+_TABLES = (
+    """
+CREATE TABLE checkpoint (
+    id INTEGER PRIMARY KEY CHECK (id = 0), number INTEGER NOT NULL, applied INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+    reached INTEGER NOT NULL, indexed INTEGER NOT NULL, next_user INTEGER NOT NULL, next_chunk INTEGER NOT NULL
+);
+CREATE TABLE history (
+    id INTEGER PRIMARY KEY, user INTEGER NOT NULL, previous INTEGER, entries BLOB NOT NULL
+);
+CREATE TABLE spans (
+    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL
+);
+CREATE TABLE counters (
+    name TEXT NOT NULL, number INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, number)
+) WITHOUT ROWID;
+CREATE TABLE purges (user INTEGER PRIMARY KEY, chunk INTEGER);
+"""
+    + snapshots.SCHEMA
+    + key_index.SCHEMA
+)
+
+SCHEMA = (
+    """
+BEGIN;
+CREATE TABLE meta (
+    id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL, epoch INTEGER NOT NULL
+);
+CREATE TABLE catalog (id INTEGER PRIMARY KEY CHECK (id = 0), body BLOB NOT NULL);
+CREATE TABLE gateways (id INTEGER PRIMARY KEY, replies BLOB NOT NULL);
+"""
+    + _TABLES
+    + """
+INSERT INTO meta VALUES (0, {schema}, 0);
+INSERT INTO checkpoint VALUES (0, 0, 0, 0, 0, 0, 1, 1);
+COMMIT;
+"""
+)
+
+
+def _from_1(connection: sqlite3.Connection) -> None:
+    """Schema 1 had a user's snapshot in its row, keys by other hashes, and no checksums, counters or times."""
+    for table in ("users", "history", "checkpoint"):
+        connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    connection.execute("DROP TABLE idempotency")
+    for statement in _TABLES.split(";")[:-1]:
+        connection.execute(statement)
+    zones = _move_users(connection)
+    _move_history(connection, zones)
+    connection.execute(
+        "INSERT INTO checkpoint SELECT 0, number, applied, at_ms, reached, "
+        "(SELECT coalesce(max(id), 0) FROM history), (SELECT coalesce(max(id), 0) + 1 FROM users), "
+        "(SELECT coalesce(max(id), 0) + 1 FROM history) FROM old_checkpoint"
+    )
+    for table in ("users", "history", "checkpoint"):
+        connection.execute(f"DROP TABLE old_{table}")
+
+
+def _move_users(connection: sqlite3.Connection) -> dict[int, str | None]:
+    """Takes the users over; returns their time zones by id."""
+    zones: dict[int, str | None] = {}
+    completions: dict[int, int] = {}
+    for id_, tenant, key, applied, chunk, snapshot in connection.execute(
+        "SELECT id, tenant, key, applied, chunk, snapshot FROM old_users ORDER BY id"
+    ):
+        stored = StoredUser(id_, (tenant, key), applied, chunk, snapshot)
+        snapshots.save_users(connection, [stored], [stored])
+        user = decode_user(snapshot)
+        zones[id_] = user.profile.tz
+        for number in user.completions:
+            completions[number] = completions.get(number, 0) + 1
+    connection.execute("INSERT INTO counters VALUES ('users', 0, ?)", (len(zones),))
+    connection.executemany("INSERT INTO counters VALUES ('completions', ?, ?)", completions.items())
+    return zones
+
+
+def _move_history(connection: sqlite3.Connection, zones: dict[int, str | None]) -> None:
+    """Takes the events over, each with the day that it has in its user's zone of now."""
+    decoder = msgspec.msgpack.Decoder(tuple[EventEntry, ...])
+    until_ms = 0
+    for id_, user, previous, entries in connection.execute(
+        "SELECT id, user, previous, entries FROM old_history ORDER BY id"
+    ):
+        events = tuple(
+            msgspec.structs.replace(entry, day=local_day(entry.at_ms, zones[user])) for entry in decoder.decode(entries)
+        )
+        chunk = Chunk(id_, user, previous, events)
+        connection.execute("INSERT INTO history VALUES (?, ?, ?, ?)", (id_, user, previous, encode_chunk(chunk)))
+        times = [entry.at_ms for entry in events]
+        until_ms = max(until_ms, *times)
+        connection.execute("INSERT INTO spans VALUES (?, ?, ?, ?)", (id_, id_, min(times), until_ms))
+        used = [(user, entry.metric, entry.idempotency_key) for entry in events if entry.idempotency_key is not None]
+        for use in used:
+            key_index.add_keys(connection, [(hash_key(use), id_)])
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}
+"""What brings a file of each older version to the next."""
