@@ -68,15 +68,10 @@ async def listen(data: Path, directory: Path, handler: Handler) -> AsyncIterator
     path.unlink(missing_ok=True)
     running: set[asyncio.Task[None]] = set()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(_Conversation(reader, writer).hold(handler))
         running.add(task)
-        try:
-            await _Conversation(reader, writer).hold(handler)
-        finally:
-            running.discard(task)
-            writer.close()
+        task.add_done_callback(running.discard)
 
     server = await asyncio.start_unix_server(accept, path, limit=LINE_BYTES_MAX)
     try:
@@ -100,16 +95,15 @@ class _Conversation:
 
     async def hold(self, handler: Handler) -> None:
         """Read the request, answer it, and hang up."""
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                line = await self._reader.readline()
-            request = msgspec.json.decode(line, type=Backup)
-        except (ValueError, OSError, TimeoutError) as error:  # ValueError: not JSON, or a line that is too long
-            self._send(Answer(error=f"not a request: {error or 'it did not come'}"))
-        else:
-            await self._obey(request, handler)
-        with contextlib.suppress(OSError):
-            await self._writer.drain()
+        with contextlib.closing(self._writer):
+            try:
+                async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                    line = await self._reader.readline()
+                request = msgspec.json.decode(line, type=Backup)
+            except (ValueError, OSError, TimeoutError) as error:  # ValueError: not JSON, or a line that is too long
+                self._send(Answer(error=f"not a request: {error or 'it did not come'}"))
+            else:
+                await self._obey(request, handler)
 
     async def _obey(self, request: Backup, handler: Handler) -> None:
         work = asyncio.create_task(handler(request, lambda progress: self._send(Answer(progress=progress))))

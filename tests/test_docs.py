@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import typer
 from starlette.routing import Route
+from typer.core import TyperOption
 
 from plaudit.actors.router import Router
 from plaudit.cli import app
@@ -13,6 +14,16 @@ from plaudit.http.keys import KeyRing
 ROOT = Path(__file__).parents[1]
 _COMMAND: Any = typer.main.get_command(app)
 OPTIONS = _COMMAND.commands["serve"].params
+COMMANDS = sorted(_COMMAND.commands)
+FLAGS = sorted(
+    {
+        name
+        for command in _COMMAND.commands.values()
+        for option in command.params
+        if isinstance(option, TyperOption)
+        for name in (*option.opts, *option.secondary_opts)
+    }
+)
 ROUTES = [route for route in create_app(Router([], 1), KeyRing([])).routes if isinstance(route, Route)]
 
 
@@ -22,7 +33,12 @@ def docs() -> str:
     return "\n".join(path.read_text("utf-8") for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))])
 
 
-@pytest.mark.parametrize("name", [name for option in OPTIONS for name in (*option.opts, *option.secondary_opts)])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented(docs: str, name: str) -> None:
+    assert f"plaudit {name}" in docs
+
+
+@pytest.mark.parametrize("name", FLAGS)
 def test_every_flag_is_documented(docs: str, name: str) -> None:
     assert f"`{name}" in docs
 

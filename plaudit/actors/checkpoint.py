@@ -111,6 +111,7 @@ class Checkpointer:
         """What is unsaved of these users, as soon as it is durable in the log."""
         part, applied = self._residents.take_slice(ids, self._stamp.now_ms())
         await self._committer.wait(applied)
+        self._committer.check_owner()
         await self._log.sync()
         return replace(part, gateways=self._dedupe.take_changed())
 

@@ -32,15 +32,23 @@ class _Group:
 class Committer:
     """Numbers commands, commits them in order, one commit at a time, and then releases their replies.
 
-    Any error of a commit is final: it is handed to `fail`, and nothing is released any more.
+    Any error of a commit is final: it is handed to `fail`, and nothing is released any more. `check_owner` raises
+    Fenced if the directory belongs to somebody else by now: replies to reads, too, may only leave if it does not.
     """
 
     def __init__(
-        self, log: Log, epoch: int, applied: int, catalog: Catalog, fail: Callable[[BaseException], None]
+        self,
+        log: Log,
+        epoch: int,
+        applied: int,
+        catalog: Catalog,
+        fail: Callable[[BaseException], None],
+        check_owner: Callable[[], None] = lambda: None,
     ) -> None:
         self._log = log
         self._epoch = epoch
         self._fail = fail
+        self.check_owner = check_owner
         self._numbered = applied
         self._groups: deque[_Group] = deque([_Group()])
         self._wake = asyncio.Event()
@@ -117,6 +125,7 @@ class Committer:
             self._fail(error)
 
     async def _commit(self, group: _Group) -> None:
+        self.check_owner()
         if group.commands:
             body: Body = group.catalog or Events(tuple(group.entries))
             await self._log.append(
@@ -133,5 +142,6 @@ class Committer:
                 self.committed += group.commands
                 self.catalog = group.catalog.catalog if group.catalog else self.catalog
                 self._advanced.notify_all()
+            self.check_owner()
         for release in group.releases:
             release()

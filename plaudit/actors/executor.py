@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 
 from plaudit.actors.clock import Stamp
 from plaudit.actors.committer import Committer
@@ -27,6 +28,9 @@ from plaudit.storage.records import Entry, digest
 from plaudit.storage.state import StateStore
 
 LOG = logging.getLogger(__name__)
+
+_Answering = Callable[[], Coroutine[None, None, Reply]]
+"""What answers a query, once it is begun: a shard that stops before never begins it."""
 
 
 @dataclass(slots=True)
@@ -206,7 +210,7 @@ class Executor:
         at_ms = self._stamp.now_ms()
         replies = dict(self._dedupe.find(work.gateway, batch.number))
         logged = _Logged()
-        queries: dict[int, Coroutine[None, None, Reply]] = {}
+        queries: dict[int, _Answering] = {}
         for position, command in zip(batch.positions, batch.commands, strict=True):
             if position in replies:
                 continue
@@ -234,14 +238,12 @@ class Executor:
         in_order = tuple(replies[position] for position in batch.positions)
         work.respond(encode(Replies(batch.number, batch.positions[0], in_order)))
 
-    def _start_queries(
-        self, work: Work, replies: dict[int, Reply], queries: dict[int, Coroutine[None, None, Reply]]
-    ) -> None:
+    def _start_queries(self, work: Work, replies: dict[int, Reply], queries: dict[int, _Answering]) -> None:
         """Answer when the queries have been: beside the commands that follow, which do not wait for them."""
 
         async def answer() -> None:
             for position, query in queries.items():
-                replies[position] = await query
+                replies[position] = await query()
             self._respond(work, replies)
 
         task = asyncio.create_task(answer())
@@ -300,7 +302,7 @@ class Executor:
             raise NotFound("User not found")
         return resident
 
-    def _query(self, query: ReadEvents) -> Coroutine[None, None, Reply]:
+    def _query(self, query: ReadEvents) -> _Answering:
         """The reply to come; what it is about is what has happened until now."""
         metric = None if query.metric is None else self._metrics.get(query.metric)
         view: View | Rejected
@@ -310,7 +312,7 @@ class Executor:
             view = self._event_log.take_view(query, None if metric is None else metric.number)
         except Rejected as error:
             view = error
-        return self._answer_query(query, metric, view)
+        return partial(self._answer_query, query, metric, view)
 
     async def _answer_query(self, query: ReadEvents, metric: Metric | None, view: View | Rejected) -> Reply:
         try:

@@ -49,7 +49,7 @@ class ShardProcess:
         directory = Path(settings.directory)
         logging.basicConfig(filename=directory / LOG_NAME, level=logging.WARNING, format=LOG_FORMAT)
         self._host = InlineHost(settings, lambda reason: _exit(directory, reason))
-        self._backup: asyncio.Task[BackedUp] | None = None
+        self._backups = _Backups(self._host)
         self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="shard", daemon=True).start()
 
@@ -65,26 +65,36 @@ class ShardProcess:
 
     def backup(self, target: str) -> BackedUp:
         """See `ShardHost`. Takes a thread of its own until it ends."""
-        return self._run(self._back_up(target))
+        return self._run(self._backups.run(target))
 
     def cancel_backup(self) -> None:
         """End a backup that is under way; when this returns it has ended."""
-        self._run(self._cancel_backup())
+        self._run(self._backups.cancel())
 
     def _run(self, work: Coroutine[None, None, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _back_up(self, target: str) -> BackedUp:
-        self._backup = asyncio.create_task(self._host.backup(target))
-        await asyncio.wait([self._backup])
-        if self._backup.cancelled():
-            raise HostLost("the backup was cancelled")
-        return self._backup.result()
 
-    async def _cancel_backup(self) -> None:
-        if self._backup is not None:
-            self._backup.cancel()
-            await asyncio.wait([self._backup])
+class _Backups:
+    """A shard's backup that can be cancelled. Apart from `ShardProcess`: Ray runs a class with coroutines otherwise."""
+
+    def __init__(self, host: InlineHost) -> None:
+        self._host = host
+        self._running: asyncio.Task[BackedUp] | None = None
+
+    async def run(self, target: str) -> BackedUp:
+        """See `ShardHost`; HostLost if it is cancelled."""
+        self._running = asyncio.create_task(self._host.backup(target))
+        await asyncio.wait([self._running])
+        if self._running.cancelled():
+            raise HostLost("the backup was cancelled")
+        return self._running.result()
+
+    async def cancel(self) -> None:
+        """Returns when the backup has ended, if one was running."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
 
 
 def _exit(directory: Path, reason: str) -> None:

@@ -4,14 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
-from msgspec import DecodeError
-
 from plaudit.engine.commands import UserKey
 from plaudit.engine.snapshot import decode_user, encode_user
 from plaudit.engine.user import User
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import Chunk, EventEntry
 from plaudit.storage.key_index import KeyUse
+from plaudit.storage.seal import UNDECODABLE
 from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.state import Counter, Slice, StateStore, key_uses
 
@@ -102,7 +101,7 @@ class Residents:
                 if isinstance(stored, Corrupt):
                     raise stored
                 user = decode_user(stored.snapshot)
-            except (DecodeError, Corrupt) as error:
+            except (*UNDECODABLE, Corrupt) as error:
                 self._damaged[key] = Corrupt(f"{state.path}: user {key[1]!r}: {error}")
             else:
                 self._residents[key] = Resident(key, stored.id, user, stored.applied, stored.chunk)

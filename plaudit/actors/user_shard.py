@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from msgspec import DecodeError, Struct
+from msgspec import Struct
+from msgspec.structs import replace
 
 from plaudit.actors.checkpoint import Checkpointer
 from plaudit.actors.clock import Clock, Stamp
@@ -23,12 +24,12 @@ from plaudit.engine.catalog import Catalog
 from plaudit.engine.compiled import compile_catalog
 from plaudit.engine.rules import RULES_VERSION
 from plaudit.storage.backup import BackedUp, copy_databases, finish_copy
-from plaudit.storage.directory import check_shard_directory, note_state
-from plaudit.storage.errors import Corrupt, InUse, OtherRules, Unusable, WrongDirectory
+from plaudit.storage.directory import ShardManifest, check_shard_directory, save_shard_manifest
+from plaudit.storage.errors import Corrupt, Fenced, InUse, OtherRules, StorageError, Unusable, WrongDirectory
 from plaudit.storage.files import DirectoryLock
 from plaudit.storage.log import Log
-from plaudit.storage.records import CatalogChange, Record, decode_body
-from plaudit.storage.sqlite import Synchronous
+from plaudit.storage.records import CatalogChange, Quarantined, Record, decode_body
+from plaudit.storage.seal import UNDECODABLE
 from plaudit.storage.state import FILE_NAME as STATE_NAME
 from plaudit.storage.state import StateStore
 
@@ -152,6 +153,8 @@ class UserShard:
         if self._opened is None:
             self._error = error
         elif not self._has_failed:
+            if isinstance(error, StorageError | OSError):
+                self._lock.unvouch()
             self._stop()
             self._report(f"shard {self._settings.index} stops and will recover: {type(error).__name__}: {error}")
 
@@ -159,7 +162,7 @@ class UserShard:
         """Drop everything, as a killed process would, for a host that is not a process of its own."""
         self._stop()
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._lock.release)
+            stack.callback(self._lock.leave)
             stack.enter_context(contextlib.suppress(sqlite3.Error, OSError, ValueError))
             stack.push_async_callback(self._state.close)
             stack.push_async_callback(self._log.close)
@@ -175,20 +178,9 @@ class UserShard:
 
     async def _recover(self, stack: contextlib.AsyncExitStack) -> int:
         """Take the directory over, and bring the users to where the log ends. Returns how many commands it replayed."""
-        manifest = check_shard_directory(self._directory, self._settings.data_id, self._settings.index)
-        await self._take_lock()
-        stack.callback(self._lock.release)
-        state_path = self._directory / STATE_NAME
-        if manifest.has_state and not state_path.exists():
-            raise WrongDirectory(f"{state_path}: missing; the shard's users would be lost, so restore it from a backup")
-        self._state = state = await StateStore.open(self._directory)
-        stack.push_async_callback(state.close)
-        if not manifest.has_state:
-            note_state(self._directory, manifest)
+        tail = await self._take_over(stack)
+        state = self._state
         applied = state.checkpoint.applied
-        synchronous: Synchronous = "FULL" if self._settings.durability == "commit" else "NORMAL"
-        self._log, tail = await Log.open(self._directory, state.epoch, applied, synchronous)
-        stack.push_async_callback(self._log.close)
         last = tail[-1].last if tail else applied
         if last < state.checkpoint.reached:
             raise Corrupt(
@@ -199,7 +191,7 @@ class UserShard:
         self._residents.start_ids(*await state.next_ids())
         try:
             self._dedupe.restore(await state.load_gateways())
-        except DecodeError as error:
+        except UNDECODABLE as error:
             raise Corrupt(f"{state.path}: gateways: {error}") from error
         index = self._settings.index
         self._executor = Executor(index, self._residents, self._dedupe, state, self._stamp, self.fail)
@@ -207,7 +199,7 @@ class UserShard:
         self._executor.adopt(compile_catalog(catalog))
         for record in tail:
             catalog = await self._replay(record, catalog)
-        self._committer = Committer(self._log, state.epoch, last, catalog, self.fail)
+        self._committer = Committer(self._log, state.epoch, last, catalog, self.fail, self._check_owner)
         stack.callback(self._committer.cancel)
         self._checkpointer = Checkpointer(
             self._residents, self._dedupe, self._committer, self._log, state, self._stamp, self.fail
@@ -216,7 +208,41 @@ class UserShard:
         stack.callback(self._checkpointer.cancel)
         self._executor.start(self._committer)
         stack.callback(self._executor.cancel)
+        self._lock.vouch()
         return last - applied
+
+    async def _take_over(self, stack: contextlib.AsyncExitStack) -> list[Record]:
+        """Lock the directory and open its files as their newest owner; returns the tail of the log."""
+        manifest = check_shard_directory(self._directory, self._settings.data_id, self._settings.index)
+        await self._take_lock()
+        stack.callback(self._lock.leave)
+        state_path = self._directory / STATE_NAME
+        if manifest.has_state and not state_path.exists():
+            raise WrongDirectory(f"{state_path}: missing; the shard's users would be lost, so restore it from a backup")
+        same_boot, is_synced = self._lock.same_boot, self._settings.durability == "commit"
+        self._state = await StateStore.open(self._directory, "written" if same_boot else "unknown")
+        stack.push_async_callback(self._state.close)
+        self._note(manifest, has_state=True, synced=manifest.synced and is_synced)
+        self._log, tail = await Log.open(
+            self._directory,
+            self._state.epoch,
+            self._state.checkpoint.applied,
+            "FULL" if is_synced else "NORMAL",
+            trust="appended" if same_boot else "synced" if manifest.synced else "unknown",
+        )
+        stack.push_async_callback(self._log.close)
+        self._note(manifest, has_state=True, synced=is_synced)
+        return tail
+
+    def _note(self, manifest: ShardManifest, *, has_state: bool, synced: bool) -> None:
+        """Keep in the manifest what its next owner has to know of the files."""
+        changed = replace(manifest, has_state=has_state, synced=synced)
+        if changed != check_shard_directory(self._directory, manifest.data, manifest.shard):
+            save_shard_manifest(self._directory, changed)
+
+    def _check_owner(self) -> None:
+        if not self._lock.is_held():
+            raise Fenced(f"{self._directory}: its lock has been removed or replaced, so it may have another owner")
 
     async def _take_lock(self) -> None:
         deadline = time.monotonic() + LOCK_WAIT_S
@@ -236,7 +262,10 @@ class UserShard:
                 f"{place} was written under rules {record.rules}, and this version of Plaudit has {RULES_VERSION}: "
                 "start the version that wrote it once, stop it cleanly, and start this one again"
             )
-        body = decode_body(record)
+        body = decode_body(record, self._directory)
+        if isinstance(body, Quarantined):
+            self._executor.set_aside(body.users)
+            return catalog
         if isinstance(body, CatalogChange):
             self._stamp.raise_to(body.at_ms)
             self._executor.adopt(compile_catalog(body.catalog))

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from plaudit import __version__
 from plaudit.actors.catalog import CatalogActor
 from plaudit.actors.runtime import HostLost, ShardHost
 from plaudit.control import Backup, NoServer, Progress, Report, ask
+from plaudit.maintenance.holding import holding
 from plaudit.maintenance.target import making
 from plaudit.storage.backup import (
     BackedUp,
@@ -24,12 +24,9 @@ from plaudit.storage.backup import (
 from plaudit.storage.catalog_store import FILE_NAME as CATALOG_NAME
 from plaudit.storage.directory import Manifest, check_shard_directory, read_manifest, shard_directory
 from plaudit.storage.errors import InUse, Unusable, WrongDirectory
-from plaudit.storage.files import DirectoryLock, sync_directory
+from plaudit.storage.files import sync_directory
 
 PROGRESS_INTERVAL_S = 0.2
-LOCK_RETRY_S = 0.05
-LOCK_WAIT_S = 15.0
-"""How long to wait for the shards of a killed server to end."""
 
 CopyShard = Callable[[int, Path], Awaitable[BackedUp]]
 
@@ -55,7 +52,8 @@ async def ask_holder(data: Path, request: Backup, report: Report, held: InUse) -
 
 async def back_up_stopped(data: Path, target: Path, report: Report) -> BackupNote:
     """Back up a directory that no server has. Raises StorageError; InUse if one has it after all."""
-    async with holding(data) as manifest:
+    async with holding(data) as held:
+        manifest = held.manifest
         for shard in range(manifest.shards):
             check_shard_directory(shard_directory(data, shard), manifest.id, shard)
         async with making(target):
@@ -144,36 +142,3 @@ async def _finish(data: Path, manifest: Manifest, target: Path, shards: tuple[Ba
     write_note(target, note)
     await finish_copy(data, target)
     return note
-
-
-@contextlib.asynccontextmanager
-async def holding(data: Path) -> AsyncIterator[Manifest]:
-    """Keep servers, and what is still dying of one, from a data directory. Raises InUse or WrongDirectory."""
-    manifest = read_manifest(data)
-    with contextlib.ExitStack() as stack:
-        _lock(data, stack)
-        for shard in range(manifest.shards):
-            directory = shard_directory(data, shard)
-            if directory.is_dir():
-                await _lock_patiently(directory, stack)
-        yield manifest
-
-
-async def _lock_patiently(directory: Path, stack: contextlib.ExitStack) -> None:
-    deadline = time.monotonic() + LOCK_WAIT_S
-    while True:
-        try:
-            return _lock(directory, stack)
-        except InUse:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(LOCK_RETRY_S)
-
-
-def _lock(directory: Path, stack: contextlib.ExitStack) -> None:
-    lock = DirectoryLock(directory)
-    try:
-        lock.acquire()
-    except OSError as error:
-        raise Unusable(f"{directory}: {error.strerror or error}") from error
-    stack.callback(lock.release)

@@ -4,8 +4,9 @@ A check returns what it saw, or raises what is wrong; `guard` makes a finding of
 Reading a SQLite file takes its -wal into it: the files are checked in an order in which that hides nothing.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from plaudit.storage.errors import Corrupt, StorageError, WrongDirectory
 from plaudit.storage.records import Events, Record, decode_body
 from plaudit.storage.segment import Segment
 from plaudit.storage.state import FILE_NAME as STATE_NAME
+from plaudit.storage.wal import Trust, inspect_wal
 
 DIGEST_BYTES = 4
 
@@ -51,32 +53,36 @@ async def guard(check: str, directory: Path, path: Path, work: Awaitable[str]) -
         return Finding(check, place, f"{path}: {type(error).__name__}: {error}")
 
 
-async def check_files(directory: Path, manifest: Manifest, notes: Iterable[BackupNote]) -> AsyncIterator[Finding]:
-    """All checks of files. `notes` say how far each shard has to go at least."""
+async def check_files(
+    directory: Path, manifest: Manifest, notes: Sequence[BackupNote], trust: Sequence[Trust]
+) -> AsyncIterator[Finding]:
+    """All checks of files. `notes` say how far each shard has to go at least; `trust` is that in its -wal files."""
     path = directory / CATALOG_NAME
-    yield await guard("database", directory, path, check_integrity(path))
+    yield await guard("database", directory, path, check_integrity(path, "synced"))
     yield await guard("catalog", directory, path, check_catalog(directory))
     for shard in range(manifest.shards):
         least = [entry for note in notes for entry in note.shards if entry.shard == shard]
-        async for finding in _check_shard(directory, manifest, shard, least):
+        async for finding in _check_shard(directory, manifest, shard, least, trust[shard]):
             yield finding
 
 
 async def _check_shard(
-    directory: Path, manifest: Manifest, shard: int, least: list[BackedUp]
+    directory: Path, manifest: Manifest, shard: int, least: list[BackedUp], trust: Trust
 ) -> AsyncIterator[Finding]:
     home = shard_directory(directory, shard)
     path = home / MANIFEST_NAME
     yield await guard("manifest", directory, path, check_manifest(home, manifest, shard))
     state = home / STATE_NAME
-    yield await guard("database", directory, state, check_integrity(state))
+    yield await guard(
+        "database", directory, state, check_integrity(state, "written" if trust == "written" else "unknown")
+    )
     try:
         head = _read_head(state)
     except sqlite3.Error:  # found above
         head = _StateHead()
     records: dict[Path, list[Record]] = {}
     for path in sorted(home.glob("log-*.sqlite")):
-        yield await guard("log file", directory, path, check_segment(path, head.epoch, records))
+        yield await guard("log file", directory, path, check_segment(path, head.epoch, trust, records))
     yield await guard("log", directory, home, check_whole(home, head, records, least))
 
 
@@ -90,10 +96,11 @@ async def check_manifest(home: Path, manifest: Manifest, shard: int) -> str:
     return f"shard {shard} of {manifest.shards}"
 
 
-async def check_integrity(path: Path) -> str:
-    """SQLite finds its file in order."""
+async def check_integrity(path: Path, trust: Trust) -> str:
+    """SQLite finds its file in order, and nothing in its -wal file is damaged."""
     if not path.exists():
         raise Corrupt(f"{path}: missing")
+    await asyncio.to_thread(inspect_wal, path, trust)
     with closing(sqlite3.connect(path)) as connection:
         problems = [row[0] for row in connection.execute("PRAGMA integrity_check(10)")]
         pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
@@ -112,9 +119,9 @@ async def check_catalog(directory: Path) -> str:
     return f"version {catalog.version}"
 
 
-async def check_segment(path: Path, epoch: int, found: dict[Path, list[Record]]) -> str:
+async def check_segment(path: Path, epoch: int, trust: Trust, found: dict[Path, list[Record]]) -> str:
     """Every record of a log file is what was written. Puts the records into `found`."""
-    segment = await Segment.open(path, epoch)
+    segment = await Segment.open(path, epoch, trust=trust)
     try:
         records = found[path] = await segment.read()
     finally:
@@ -122,10 +129,7 @@ async def check_segment(path: Path, epoch: int, found: dict[Path, list[Record]])
     newest = 0
     for record in records:
         place = f"{path}: record {record.first}"
-        try:
-            body = decode_body(record)
-        except Corrupt as error:
-            raise Corrupt(f"{path}: {error}") from error
+        body = decode_body(record, path)
         if record.epoch < newest:
             raise Corrupt(f"{place}: written by epoch {record.epoch}, after one by epoch {newest}")
         newest = record.epoch

@@ -16,7 +16,10 @@ from plaudit.control import Refused
 from plaudit.maintenance.backup import back_up
 from plaudit.maintenance.checks import Finding
 from plaudit.maintenance.doctor import examine, private_copy
-from plaudit.maintenance.progress import progress_bar
+from plaudit.maintenance.export import Format, What, write_rows, writing
+from plaudit.maintenance.progress import counter, progress_bar
+from plaudit.maintenance.quarantine import quarantine
+from plaudit.maintenance.readers import read_rows
 from plaudit.maintenance.restore import restore
 from plaudit.storage.errors import StorageError
 
@@ -59,11 +62,26 @@ def restore_command(
 def doctor_command(
     data: DataArgument,
     scratch: ScratchOption = None,
+    number: Annotated[
+        int | None,
+        typer.Option(
+            "--quarantine",
+            metavar="SEQ",
+            min=1,
+            help="Set aside the logged record with command SEQ. No server may run.",
+        ),
+    ] = None,
+    shard: Annotated[int | None, typer.Option(min=0, help="The shard of the record to set aside.")] = None,
 ) -> None:
     """Examine a data directory, whether a server runs on it or not, on a private copy.
 
     Exit code 0 if all is well, 1 if something is wrong, 2 if it could not be examined.
     """
+    if (number is None) != (shard is None):
+        raise typer.BadParameter("--quarantine and --shard go together")
+    if number is not None and shard is not None:
+        _set_aside(data.resolve(), shard, number)
+        return
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -75,10 +93,16 @@ def doctor_command(
         raise typer.Exit(1)
 
 
+def _set_aside(data: Path, shard: int, number: int) -> None:
+    done = _run(quarantine(data, shard, number))
+    users = ", ".join(repr(user) for _, user in done.users)
+    typer.echo(f"Set aside commands {done.first} to {done.last} of shard {shard}, of the users {users}: {done.path}")
+
+
 async def _examine(data: Path, scratch: Path | None) -> list[Finding]:
     with progress_bar("Copying", Console(stderr=True)) as report:
         async with private_copy(data, scratch, report) as copy:
-            return [finding async for finding in examine(data, copy)]
+            return [finding async for finding in examine(copy)]
 
 
 def _tabulate(findings: list[Finding]) -> Table:
@@ -88,6 +112,28 @@ def _tabulate(findings: list[Finding]) -> Table:
         result = Text("ok", "green") if is_well else Text("PROBLEM", "bold red")
         table.add_row(Text(finding.check), Text(finding.place), result, Text(finding.problem or finding.detail))
     return table
+
+
+@app.command("export")
+def export_command(
+    data: DataArgument,
+    what: Annotated[What, typer.Argument(help="What to export: users or events.")],
+    format_: Annotated[Format, typer.Option("--format", help="JSON lines, or CSV with a header.")] = "jsonl",
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write, which takes the place of one; standard output by default.")
+    ] = None,
+    scratch: ScratchOption = None,
+) -> None:
+    """Write every user or every event of a data directory, whether a server runs on it or not."""
+    _run(_export(data.resolve(), what, format_, output, scratch and scratch.resolve()))
+
+
+async def _export(data: Path, what: What, format_: Format, output: Path | None, scratch: Path | None) -> None:
+    console = Console(stderr=True)
+    with progress_bar("Copying", console) as report:
+        async with private_copy(data, scratch, report) as copy:
+            with writing(output) as file, counter(f"Exporting {what}", console) as count:
+                await write_rows(read_rows(copy, what), what, format_, file, count)
 
 
 def _run(work: Coroutine[None, None, Result], code: int = 1) -> Result:

@@ -1,7 +1,7 @@
 """How far a copy is, at the terminal."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -33,3 +33,17 @@ def progress_bar(title: str, console: Console) -> Iterator[Report]:
 
     with bar:
         yield report
+
+
+@contextlib.contextmanager
+def counter(title: str, console: Console) -> Iterator[Callable[[], None]]:
+    """Shows how often it was called. Nothing where there is no terminal."""
+    bar = Progress(
+        TextColumn("{task.description}: {task.completed}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task(title, total=None)
+    with bar:
+        yield lambda: bar.advance(task)

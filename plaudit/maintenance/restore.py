@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from plaudit.control import Report
-from plaudit.maintenance.backup import copy_shards, copy_stopped_shard, holding
+from plaudit.maintenance.backup import copy_shards, copy_stopped_shard
 from plaudit.maintenance.checks import check_files
+from plaudit.maintenance.holding import Held, holding, never_served
 from plaudit.maintenance.target import making
 from plaudit.storage.backup import NOTE_NAME, BackedUp, BackupNote, copy_databases, finish_copy, read_note
 from plaudit.storage.catalog_store import FILE_NAME as CATALOG_NAME
@@ -18,11 +19,11 @@ from plaudit.storage.files import LOCK_NAME
 async def restore(backup: Path, data: Path, report: Report, *, verify: bool) -> BackupNote:
     """Copy a backup to `data`, which is missing or empty, and check the copy's files. Raises StorageError."""
     manifest, note = check_backup(backup)
-    async with _left_alone(backup), making(data):
+    async with _left_alone(backup, manifest) as held, making(data):
         await copy_shards(backup, manifest, data, report, lambda n, target: _copy_shard(backup, n, target))
         await copy_databases([backup / CATALOG_NAME], data)
         if verify:
-            async for finding in check_files(data, manifest, [note]):
+            async for finding in check_files(data, manifest, [note], held.trust(backup, note)):
                 if finding.problem is not None:
                     raise Corrupt(f"the backup is damaged; nothing was restored: {finding.problem}")
         await finish_copy(backup, data)
@@ -48,7 +49,10 @@ async def _copy_shard(backup: Path, shard: int, target: Path) -> BackedUp:
 
 
 @contextlib.asynccontextmanager
-async def _left_alone(backup: Path) -> AsyncIterator[None]:
+async def _left_alone(backup: Path, manifest: Manifest) -> AsyncIterator[Held]:
     """Lock a backup that has been served. One that has not may be on a medium that takes no lock."""
-    async with holding(backup) if (backup / LOCK_NAME).exists() else contextlib.nullcontext():
-        yield
+    if not (backup / LOCK_NAME).exists():
+        yield never_served(manifest)
+        return
+    async with holding(backup) as held:
+        yield held

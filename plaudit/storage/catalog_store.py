@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from plaudit.engine.catalog import Catalog
 from plaudit.storage.errors import Corrupt
+from plaudit.storage.seal import UNDECODABLE
 from plaudit.storage.sqlite import opening
 from plaudit.storage.wal import Trust
 
@@ -51,6 +52,7 @@ class CatalogStore:
         path = data / FILE_NAME
         schema = _SCHEMA.format(schema=SCHEMA_VERSION)
         async with opening(path, schema, SCHEMA_VERSION, trust=trust) as connection:
+            await connection.execute_fetchall("PRAGMA cache_spill=OFF")  # what `appended` says of the next owner's file
             return cls(path, connection)
 
     async def load(self) -> Catalog:
@@ -58,7 +60,7 @@ class CatalogStore:
         rows = list(await self._connection.execute_fetchall("SELECT body FROM versions ORDER BY version DESC LIMIT 1"))
         try:
             return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else Catalog()
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise Corrupt(f"{self.path}: versions: {error}") from error
 
     async def save(self, catalog: Catalog, at_ms: int) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from msgspec.structs import replace
 
 from plaudit.storage.errors import WrongDirectory
 from plaudit.storage.files import sync_directory, write_durably
@@ -40,6 +39,8 @@ class ShardManifest(msgspec.Struct, frozen=True):
     format: int = FORMAT
     has_state: bool = False
     """The shard has been opened: if its state is missing, it has been lost."""
+    synced: bool = False
+    """Every commit in its log was on the disk before the next one began."""
 
 
 AnyManifest = TypeVar("AnyManifest", Manifest, ShardManifest)
@@ -89,9 +90,9 @@ def check_shard_directory(directory: Path, data_id: str, shard: int) -> ShardMan
     return manifest
 
 
-def note_state(directory: Path, manifest: ShardManifest) -> None:
-    """Write down that the shard has a state from now on."""
-    write_durably(directory / MANIFEST_NAME, msgspec.json.encode(replace(manifest, has_state=True)))
+def save_shard_manifest(directory: Path, manifest: ShardManifest) -> None:
+    """Write down what has become of the shard. Two fsyncs."""
+    write_durably(directory / MANIFEST_NAME, msgspec.json.encode(manifest))
 
 
 def _read(path: Path, kind: type[AnyManifest]) -> AnyManifest:

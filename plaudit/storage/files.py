@@ -81,17 +81,43 @@ class DirectoryLock:
             holder, _ = _read_lock(descriptor)
             os.close(descriptor)
             raise InUse(f"{self._path}: held by {holder or 'another process'}") from None
-        boot = read_boot_id()
-        _, vouched = _read_lock(descriptor)
-        self.same_boot = bool(boot) and vouched == boot
         self._descriptor = descriptor
-        self._write(vouched)
+        try:
+            boot = read_boot_id()
+            _, vouched = _read_lock(descriptor)
+            self.same_boot = bool(boot) and vouched == boot
+            self._write(vouched)
+        except BaseException:
+            self.leave()
+            raise
+
+    def is_held(self) -> bool:
+        """True if the directory's lock is still the one that is held: nobody has removed or replaced it. About 2 us."""
+        if self._descriptor is None:
+            return False
+        try:
+            found = self._path.stat()
+        except OSError:
+            return False
+        held = os.fstat(self._descriptor)
+        return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
 
     def vouch(self) -> None:
         """Say that what is in the directory is right, and that it stays so until the machine ends, whatever ends this
         process. For an owner who has opened all files: `same_boot` is for the next one.
         """
         self._write(read_boot_id())
+
+    def unvouch(self) -> None:
+        """Take that back: a write or a sync has failed, and what is in the page cache may not be on the disk."""
+        with contextlib.suppress(OSError):
+            self._write("")
+
+    def leave(self) -> None:
+        """Give the directory up as a visitor who has changed nothing in it: what was vouched for stays so."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def release(self) -> None:
         """Give the directory up. Does nothing if it is not held."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from plaudit.engine.amounts import PackedAmount, unpack_amount
 from plaudit.storage.errors import Corrupt
-from plaudit.storage.seal import seal, unseal
+from plaudit.storage.seal import UNDECODABLE, seal, unseal
 
 
 class AwardEntry(Struct, frozen=True, array_like=True):
@@ -79,7 +79,7 @@ def decode_chunk(row: tuple[int, int, int | None, bytes], place: str) -> Chunk:
     content = unseal(sealed, f"{id_},{user},{previous}", where)
     try:
         return Chunk(id_, user, previous, _decoder.decode(content))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise Corrupt(f"{where}: {error}") from error
 
 

@@ -86,8 +86,7 @@ def find_entries(connection: sqlite3.Connection, hashes: Sequence[int]) -> list[
     """All entries of these hashes. One query, a probe for each hash and level."""
     wanted = f"WITH wanted (hash) AS MATERIALIZED (VALUES {', '.join(['(?)'] * len(hashes))}) "
     parts = (
-        f"SELECT keys_{level}.hash, chunk FROM wanted CROSS JOIN keys_{level} USING (hash)"
-        for level in range(LEVELS)
+        f"SELECT keys_{level}.hash, chunk FROM wanted CROSS JOIN keys_{level} USING (hash)" for level in range(LEVELS)
     )
     return connection.execute(wanted + " UNION ALL ".join(parts), list(hashes)).fetchall()
 

@@ -64,15 +64,15 @@ class Log:
                 await log.sync()
             except sqlite3.Error as error:
                 raise explain(error, log._current.path) from error
+            for segment in old:
+                await segment.remove()
+            sync_directory(directory)
             stack.pop_all()
-        for segment in old:
-            await segment.remove()
-        sync_directory(directory)
         log._last = tail[-1].last if tail else after
         return log, tail
 
     async def append(self, record: Record) -> None:
-        """Make the next record durable. Raises Fenced or sqlite3.Error: then the log must be reopened."""
+        """Make the next record durable. Raises StorageError: then the log must be reopened."""
         if record.first != self._last + 1:
             raise Corrupt(f"{self._current.path}: record {record.first} cannot follow {self._last}")
         async with self._appending:
@@ -95,16 +95,17 @@ class Log:
     async def cut(self, through: int) -> None:
         """Remove the full segments whose commands are all at or below number `through`."""
         while self._full and self._full[0][1] <= through:
-            segment, _ = self._full.pop(0)
-            await segment.remove()
+            await self._full[0][0].remove()
+            self._full.pop(0)
 
     async def close(self, through: int | None = None) -> None:
         """Close the log. If its last command is number `through`, nothing in it is needed: leave no file behind."""
         spare = await asyncio.gather(*([self._spare] if self._spare else []), return_exceptions=True)
         opened = [segment for segment in spare if isinstance(segment, Segment)]
         segments = [*(segment for segment, _ in self._full), self._current, *opened]
-        for segment in segments:
-            await (segment.remove() if through == self._last else segment.close())
+        async with contextlib.AsyncExitStack() as stack:
+            for segment in segments:
+                stack.push_async_callback(segment.remove if through == self._last else segment.close)
         sync_directory(self._directory)
 
     async def sync(self) -> None:

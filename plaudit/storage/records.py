@@ -1,13 +1,15 @@
 """What a log record holds. MessagePack arrays: fields are only ever added at the end, with a default."""
 
 import zlib
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from plaudit.engine.catalog import Catalog
-from plaudit.engine.commands import Write
+from plaudit.engine.commands import UserKey, Write
 from plaudit.storage.errors import Corrupt
+from plaudit.storage.seal import UNDECODABLE
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -34,7 +36,16 @@ class CatalogChange(Struct, frozen=True, array_like=True, tag="catalog"):
     catalog: Catalog
 
 
-Body = Events | CatalogChange
+class Quarantined(Struct, frozen=True, array_like=True, tag="quarantined"):
+    """In place of commands that could not be replayed and were set aside: a replay applies nothing.
+
+    The digests of these users in later records of the same log cannot be met any more.
+    """
+
+    users: tuple[UserKey, ...]
+
+
+Body = Events | CatalogChange | Quarantined
 
 
 class Record(Struct, frozen=True):
@@ -68,12 +79,13 @@ def encode_body(body: Body) -> bytes:
     return _encoder.encode(body)
 
 
-def decode_body(record: Record) -> Body:
-    """The body of a record. Raises Corrupt, naming the record."""
+def decode_body(record: Record, source: Path | None = None) -> Body:
+    """The body of a record from a file or directory. Raises Corrupt, naming that and the record."""
     try:
         return _decoder.decode(record.body)
-    except msgspec.DecodeError as error:
-        raise Corrupt(f"log record {record.first}: {error}") from error
+    except UNDECODABLE as error:
+        place = "" if source is None else f"{source}: "
+        raise Corrupt(f"{place}log record {record.first}: {error}") from error
 
 
 def digest(snapshot: bytes) -> bytes:

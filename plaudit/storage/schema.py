@@ -10,6 +10,7 @@ from plaudit.engine.timezones import local_day
 from plaudit.storage import key_index, snapshots
 from plaudit.storage.history import Chunk, EventEntry, encode_chunk
 from plaudit.storage.key_index import hash_key
+from plaudit.storage.seal import seal
 from plaudit.storage.snapshots import StoredUser
 
 SCHEMA_VERSION = 2
@@ -58,6 +59,10 @@ def _from_1(connection: sqlite3.Connection) -> None:
     for table in ("users", "history", "checkpoint"):
         connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     connection.execute("DROP TABLE idempotency")
+    for (body,) in connection.execute("SELECT body FROM catalog").fetchall():
+        connection.execute("UPDATE catalog SET body = ?", (seal(body, "catalog"),))
+    for id_, replies in connection.execute("SELECT id, replies FROM gateways").fetchall():
+        connection.execute("UPDATE gateways SET replies = ? WHERE id = ?", (seal(replies, f"gateway {id_}"), id_))
     for statement in _TABLES.split(";")[:-1]:
         connection.execute(statement)
     zones = _move_users(connection)

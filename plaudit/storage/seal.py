@@ -2,9 +2,13 @@
 
 import zlib
 
+import msgspec
+
 from plaudit.storage.errors import Corrupt
 
 CHECKSUM_BYTES = 4
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding may raise, damaged or not what was expected."""
 
 
 def seal(content: bytes, identity: str) -> bytes:

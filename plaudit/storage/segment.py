@@ -56,20 +56,24 @@ class Segment:
             path.with_name(f"{path.name}-wal").unlink(missing_ok=True)  # a power cut can undo half of a removal
         schema = _SCHEMA.format(schema=SCHEMA_VERSION, epoch=epoch)
         async with opening(path, schema, SCHEMA_VERSION, synchronous, trust=trust) as connection:
+            await connection.execute_fetchall("PRAGMA cache_spill=OFF")  # what `appended` says of the next owner's file
             raise_epoch = "UPDATE meta SET epoch = ? WHERE epoch <= ? RETURNING epoch"
             if not await connection.execute_fetchall(raise_epoch, (epoch, epoch)):
                 raise Fenced(f"{path}: a newer owner than epoch {epoch} has been here")
-        if is_new:
-            sync_directory(path.parent)
+            if is_new:
+                sync_directory(path.parent)
         return cls(path, connection, epoch)
 
     async def append(self, record: Record) -> None:
         """Make a record durable: one statement, one commit, one fsync.
 
-        Raises Fenced, or sqlite3.Error; after the latter nobody knows whether the record is there, and only a reopened
-        log can tell.
+        Raises Fenced, or another StorageError; after the latter nobody knows whether the record is there, and only a
+        reopened log can tell.
         """
-        cursor = await self._connection.execute(_APPEND, (*_row(record), self._epoch))
+        try:
+            cursor = await self._connection.execute(_APPEND, (*_row(record), self._epoch))
+        except UNREADABLE as error:
+            raise explain(error, self.path) from error
         if cursor.rowcount != 1:
             raise Fenced(f"{self.path}: epoch {self._epoch} is over")
         self.size += len(record.body) + len(record.digests)
@@ -120,9 +124,11 @@ class Segment:
         SQLite copies nothing into a file that is gone. If a crash leaves the main file alone, that is an empty segment:
         its records are at or below the checkpoint, or in a newer segment, so nobody misses them.
         """
-        for suffix in ("-wal", "-shm", ""):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        await self._connection.close()
+        try:
+            for suffix in ("-wal", "-shm", ""):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        finally:
+            await self._connection.close()
 
 
 def _fsync(path: Path) -> None:

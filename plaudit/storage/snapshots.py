@@ -59,7 +59,9 @@ def save_users(connection: sqlite3.Connection, new: Iterable[StoredUser], users:
 
 def clean_slots(connection: sqlite3.Connection, written: int, users: int) -> None:
     """Free the oldest slots, if there are too many, within the caller's transaction. O(`written`)."""
-    oldest, newest = connection.execute("SELECT min(slot), max(slot) FROM snapshots").fetchone()
+    oldest, newest = connection.execute(
+        "SELECT (SELECT min(slot) FROM snapshots), (SELECT max(slot) FROM snapshots)"  # in one it would be a scan
+    ).fetchone()
     if newest is None:
         return
     excess = newest + 1 - oldest - max(SLOTS_MIN, SLOTS_PER_USER * users)
@@ -89,10 +91,12 @@ def load_users(
     return {(row[1], row[2]): _check(row, place) for row in rows}
 
 
-def scan_users(connection: sqlite3.Connection, after: int, limit: int, place: str) -> list[StoredUser | Corrupt]:
-    """The next users by id. O(limit)."""
+def scan_users(
+    connection: sqlite3.Connection, after: int, limit: int, place: str
+) -> list[tuple[int, StoredUser | Corrupt]]:
+    """The next users by id, or what is wrong with them. O(limit)."""
     query = f"SELECT {_COLUMNS} FROM users {_JOINS} WHERE users.id > ? ORDER BY users.id LIMIT ?"
-    return [_check(row, place) for row in connection.execute(query, (after, limit))]
+    return [(row[0], _check(row, place)) for row in connection.execute(query, (after, limit))]
 
 
 def remove_user(connection: sqlite3.Connection, user: int) -> None:

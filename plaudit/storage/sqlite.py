@@ -52,7 +52,7 @@ async def opening(
     try:
         await connection.executescript(
             f"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};"
-            "PRAGMA wal_autocheckpoint=0; PRAGMA cache_spill=OFF; PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT;"
+            "PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT;"
         )
         cut_wal(wal)
         if not await connection.execute_fetchall("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
@@ -78,7 +78,6 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, version: int, m
         raise OtherVersion(f"{path}: of schema {found}; this version of Plaudit reads {version}")
 
     def migrate(raw: sqlite3.Connection) -> None:
-        raw.execute("PRAGMA cache_spill=ON")  # a whole database may not fit into memory
         raw.execute("BEGIN IMMEDIATE")
         for step in steps:
             step(raw)

@@ -29,12 +29,17 @@ from plaudit.storage.history import Chunk, decode_chunk, encode_chunk
 from plaudit.storage.key_index import KeyEntry, KeyUse, hash_key
 from plaudit.storage.rows import insert_rows, round_up
 from plaudit.storage.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION
+from plaudit.storage.seal import UNDECODABLE, seal, unseal
 from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.sqlite import UNREADABLE, explain, hop, opening
+from plaudit.storage.wal import Trust
 
 FILE_NAME = "state.sqlite"
 WAL_BYTES_MAX = 8 * 2**20
 """How large the -wal file grows before it is copied into the main file: some 8 ms of copying."""
+
+PROBLEMS_MAX = 3
+"""How many an error lists."""
 
 _SAVE_CHUNKS = "INSERT INTO history (id, user, previous, entries) VALUES {rows}"
 _SAVE_GATEWAYS = "INSERT OR REPLACE INTO gateways (id, replies) VALUES {rows}"
@@ -82,6 +87,14 @@ class Checkpoint(Struct, frozen=True):
     """The last command of any slice: the log must go at least as far."""
 
 
+class Sizes(Struct, frozen=True):
+    """How many rows some tables have."""
+
+    heads: int
+    chunks: int
+    keys: int
+
+
 class StateStore:
     """The connection to state.sqlite. Errors of writing are fatal to the owner: it must stop and recover."""
 
@@ -95,36 +108,57 @@ class StateStore:
         self._users = 0
 
     @classmethod
-    async def open(cls, directory: Path) -> "StateStore":
-        """Open, create or migrate the state and raise its epoch: older owners can write nothing from here on."""
+    async def open(cls, directory: Path, trust: Trust = "unknown") -> "StateStore":
+        """Open, create or migrate the state and raise its epoch: older owners can write nothing from here on.
+
+        `trust` is `written` if the machine has not been started since the last owner, else `unknown`.
+        """
         path = directory / FILE_NAME
         schema = SCHEMA.format(schema=SCHEMA_VERSION)
-        async with opening(path, schema, SCHEMA_VERSION, migrations=MIGRATIONS) as connection:
+        async with opening(path, schema, SCHEMA_VERSION, migrations=MIGRATIONS, trust=trust) as connection:
             raised = list(await connection.execute_fetchall("UPDATE meta SET epoch = epoch + 1 RETURNING epoch"))
             rows = list(await connection.execute_fetchall("SELECT number, applied, at_ms, reached FROM checkpoint"))
             await connection.executescript("PRAGMA synchronous=OFF; PRAGMA secure_delete=ON")
             store = cls(path, connection, raised[0][0], Checkpoint(*rows[0]))
+            await store._check_names()
             store._users = (await store.load_counters()).get(("users", 0), 0)
         return store
+
+    async def _check_names(self) -> None:
+        """Every name can be found, and every name found is one: a user who is not found would begin anew.
+
+        0.8 s for a million users. What else the file holds is checked when it is read.
+        """
+        for table in ("users", "heads"):
+            problems = [row[0] for row in await self._fetch(f"PRAGMA integrity_check({table})")]
+            if problems != ["ok"]:
+                raise Corrupt(f"{self.path}: {'; '.join(problems[:PROBLEMS_MAX])}")
 
     async def load_catalog(self) -> Catalog | None:
         """The catalog as of the last checkpoint; None before the first."""
         rows = await self._fetch("SELECT body FROM catalog")
+        place = f"{self.path}: catalog"
         try:
-            return msgspec.msgpack.decode(rows[0][0], type=Catalog) if rows else None
-        except msgspec.DecodeError as error:
-            raise Corrupt(f"{self.path}: catalog: {error}") from error
+            return msgspec.msgpack.decode(unseal(rows[0][0], "catalog", place), type=Catalog) if rows else None
+        except UNDECODABLE as error:
+            raise Corrupt(f"{place}: {error}") from error
 
     async def load_counters(self) -> dict[Counter, int]:
         """All counters, as of the last checkpoint."""
         return {(row[0], row[1]): row[2] for row in await self._fetch("SELECT name, number, value FROM counters")}
 
+    async def load_sizes(self) -> Sizes:
+        """Counts rows, not what counters say. O(rows)."""
+        keys = " + ".join(f"(SELECT count(*) FROM keys_{level})" for level in range(key_index.LEVELS))
+        rows = await self._fetch(f"SELECT (SELECT count(*) FROM heads), (SELECT count(*) FROM history), {keys}")
+        return Sizes(*rows[0])
+
     async def load_users(self, keys: Iterable[UserKey]) -> dict[UserKey, StoredUser | Corrupt]:
         """Those of the users that are saved, or what is wrong with them. One query, in one hop to the thread."""
         return await self._run(snapshots.load_users, list(keys), str(self.path))
 
-    async def scan_users(self, after: int = 0, limit: int = 1000) -> list[StoredUser | Corrupt]:
-        """The next users by id."""
+    async def scan_users(self, after: int = 0, limit: int = 1000) -> list[tuple[int, StoredUser | Corrupt]]:
+        """The next users by id, or what is wrong with them."""
         return await self._run(snapshots.scan_users, after, limit, str(self.path))
 
     async def load_chain(self, chunk: int | None, limit: int) -> list[Chunk]:
@@ -179,7 +213,8 @@ class StateStore:
 
     async def load_gateways(self) -> dict[int, bytes]:
         """What is kept of each gateway's last batches."""
-        return {row[0]: row[1] for row in await self._fetch("SELECT id, replies FROM gateways")}
+        rows = await self._fetch("SELECT id, replies FROM gateways")
+        return {row[0]: unseal(row[1], f"gateway {row[0]}", f"{self.path}: gateway {row[0]}") for row in rows}
 
     async def next_ids(self) -> tuple[int, int]:
         """The first user id and the first chunk id that have never been used."""
@@ -187,12 +222,12 @@ class StateStore:
         return rows[0][0], rows[0][1]
 
     async def save(self, part: Slice) -> None:
-        """Write a slice: one transaction, one hop, no fsync. Raises Fenced or sqlite3.Error."""
+        """Write a slice: one transaction, one hop, no fsync. Raises StorageError."""
         self._users += len(part.new)
         await self._write(_save, part, self._users)
 
     async def index_keys(self, entries: list[KeyEntry]) -> None:
-        """Add keys to the index; sorted, they share pages. Short transactions. Raises Fenced or sqlite3.Error."""
+        """Add keys to the index; sorted, they share pages. Short transactions. Raises StorageError."""
         entries.sort()
         for start in range(0, len(entries), key_index.MOVE_KEYS_MAX):
             await self._write(key_index.add_keys, entries[start : start + key_index.MOVE_KEYS_MAX])
@@ -228,7 +263,7 @@ class StateStore:
             if not rows:
                 raise Fenced(f"{self.path}: checkpoint {number} is not the last one any more")
             if catalog is not None:
-                connection.execute("INSERT OR REPLACE INTO catalog VALUES (0, ?)", (msgspec.msgpack.encode(catalog),))
+                connection.execute("INSERT OR REPLACE INTO catalog VALUES (0, ?)", (_seal_catalog(catalog),))
             connection.execute(
                 "DELETE FROM gateways WHERE id NOT IN (SELECT value FROM json_each(?))", (json.dumps(gateways),)
             )
@@ -289,7 +324,7 @@ class StateStore:
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Result:
-        """Run `work` as one transaction, in one hop to the connection's thread. Raises Fenced or sqlite3.Error."""
+        """Run `work` as one transaction, in one hop to the connection's thread. Raises StorageError."""
 
         def transaction(connection: sqlite3.Connection) -> Result:
             connection.execute("BEGIN IMMEDIATE")
@@ -304,7 +339,10 @@ class StateStore:
                 raise
             return result
 
-        return await self._hop(transaction)
+        try:
+            return await self._hop(transaction)
+        except UNREADABLE as error:
+            raise explain(error, self.path) from error
 
     async def _run(
         self,
@@ -329,7 +367,7 @@ def _save(connection: sqlite3.Connection, part: Slice, users: int) -> None:
     snapshots.save_users(connection, part.new, part.users)
     rows = [(c.id, c.user, c.previous, encode_chunk(c)) for c in part.chunks]
     insert_rows(connection, _SAVE_CHUNKS, rows)
-    insert_rows(connection, _SAVE_GATEWAYS, part.gateways)
+    insert_rows(connection, _SAVE_GATEWAYS, [(id_, seal(replies, f"gateway {id_}")) for id_, replies in part.gateways])
     insert_rows(connection, _SAVE_COUNTERS, [(*counter, value) for counter, value in part.counters.items()])
     if part.chunks:
         from_ms = min(entry.at_ms for chunk in part.chunks for entry in chunk.entries)
@@ -397,6 +435,10 @@ def key_uses(chunk: Chunk) -> dict[KeyUse, bytes]:
 def key_entries(chunk: Chunk) -> list[KeyEntry]:
     """What the index has of a chunk."""
     return [(hash_key(use), chunk.id) for use in key_uses(chunk)]
+
+
+def _seal_catalog(catalog: Catalog) -> bytes:
+    return seal(msgspec.msgpack.encode(catalog), "catalog")
 
 
 def _fsync(path: Path) -> None:

@@ -2,64 +2,20 @@
 
 import asyncio
 import random
-import shutil
-import sqlite3
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from plaudit.actors.runtime import InlineHost
-from plaudit.actors.shard_client import ShardClient
-from plaudit.actors.user_shard import ShardSettings, UserShard
-from plaudit.engine.commands import ReadUser, UserKey
+from plaudit.actors.user_shard import ShardSettings
+from plaudit.engine.commands import DeleteUser, ReadEvents, ReadMetrics, ReadUser, UserKey
 from plaudit.storage.errors import Corrupt, WrongDirectory
-from tests.actors.shards import event, make_settings, total_in, total_of
-from tests.catalogs import study_catalog
-
-CATALOG = study_catalog()
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Iterator[ShardSettings]:
-    sockets = Path(tempfile.mkdtemp(prefix="plaudit-"))
-    yield make_settings(tmp_path / "data", sockets)
-    shutil.rmtree(sockets)
-
-
-@asynccontextmanager
-async def opened(settings: ShardSettings) -> AsyncIterator[tuple[InlineHost, ShardClient]]:
-    """An open shard with a client of it."""
-    host = InlineHost(settings, lambda reason: None)
-    await host.open(CATALOG)
-    client = ShardClient(settings.address, random.getrandbits(60))
-    client.start()
-    try:
-        yield host, client
-    finally:
-        await client.close()
-        await host.close()
-
-
-def shard_in(host: InlineHost) -> UserShard:
-    shard = host._shard
-    assert shard is not None
-    return shard
-
+from plaudit.storage.key_index import KeyUse
+from tests.actors.shards import CATALOG, checkpoint, edit, event, opened, query, shard_in, total_in, total_of
 
 def snapshots(host: InlineHost) -> dict[UserKey, bytes]:
     return shard_in(host)._residents.snapshots()
-
-
-async def checkpoint(host: InlineHost) -> None:
-    await shard_in(host)._checkpointer.run_once()
-
-
-def edit(settings: ShardSettings, statement: str) -> None:
-    with closing(sqlite3.connect(Path(settings.directory) / "state.sqlite", isolation_level=None)) as connection:
-        connection.execute(statement)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -86,9 +42,9 @@ async def test_a_key_that_a_checkpoint_saves_during_the_lookup_is_still_known(
         state = shard_in(host)._state
         look_up = state.find_keys
 
-        async def find_keys(digests: set[bytes]) -> dict[bytes, bytes]:
+        async def find_keys(uses: set[KeyUse]) -> dict[KeyUse, bytes | Corrupt]:
             await checkpoint(host)
-            return await look_up(digests)
+            return await look_up(uses)
 
         monkeypatch.setattr(state, "find_keys", find_keys)
         again, other = await asyncio.gather(client.call(event("ada", key="k")), client.call(event("bob", key="o")))
@@ -120,11 +76,44 @@ async def test_a_missing_state_is_refused(settings: ShardSettings) -> None:
         await InlineHost(settings, lambda reason: None).open(CATALOG)
 
 
-async def test_a_user_who_cannot_be_read_concerns_nobody_else(settings: ShardSettings) -> None:
+DAMAGES = [
+    "UPDATE snapshots SET body = x'c1' WHERE user = (SELECT id FROM users WHERE key = 'ada')",
+    "DELETE FROM snapshots WHERE user = (SELECT id FROM users WHERE key = 'ada')",
+    "DELETE FROM heads WHERE user = (SELECT id FROM users WHERE key = 'ada')",
+    "UPDATE heads SET slot = (SELECT slot FROM heads JOIN users ON user = id WHERE key = 'bob')",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_user_who_cannot_be_read_concerns_nobody_else(settings: ShardSettings, damage: str) -> None:
     async with opened(settings) as (_, client):
         await asyncio.gather(client.call(event("ada")), client.call(event("bob")))
-    edit(settings, "UPDATE users SET snapshot = x'c1' WHERE key = 'ada'")
-    async with opened(settings) as (_, client):
+    edit(settings, damage)
+    async with opened(settings) as (host, client):
         ada, bob = await asyncio.gather(client.call(event("ada")), client.call(event("bob")))
         assert (ada.status, total_in(bob)) == (500, 2)
+        for command in (ReadUser("ada"), ReadMetrics("ada"), ReadEvents("ada"), DeleteUser("ada"), event("ada")):
+            assert (await client.call(command)).status == 500
+        await checkpoint(host)
         assert await total_of(client, "bob") == 2
+        everybody = msgspec.json.decode((await client.call(ReadEvents(None))).body)
+        assert [one["userId"] for one in everybody["events"]].count("bob") == 2
+    assert query(settings, "SELECT count(*) FROM users") == [(2,)]
+
+
+@pytest.mark.parametrize("damage", ["UPDATE history SET entries = x'c1'", "DELETE FROM history"])
+async def test_a_history_that_cannot_be_read_concerns_nobody_else(settings: ShardSettings, damage: str) -> None:
+    async with opened(settings) as (_, client):
+        await asyncio.gather(client.call(event("ada", key="used")), client.call(event("bob", key="used")))
+    edit(settings, f"{damage} WHERE user = (SELECT id FROM users WHERE key = 'ada')")
+    async with opened(settings) as (_, client):
+        again, bob, log, bobs_log, other, read = await asyncio.gather(
+            client.call(event("ada", key="used")),
+            client.call(event("bob", key="used")),
+            client.call(ReadEvents("ada")),
+            client.call(ReadEvents("bob")),
+            client.call(event("ada", key="other")),
+            client.call(ReadMetrics("ada")),
+        )
+        assert (again.status, bob.status, log.status, bobs_log.status) == (500, 202, 500, 200)
+        assert (total_in(other), read.status) == (2, 200)

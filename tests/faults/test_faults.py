@@ -19,7 +19,7 @@ from tests.faults.rounds import Result, Round
 from tests.faults.shim import Counts, Fault, Kind, Op
 from tests.faults.zygote import Zygote
 
-SAMPLES = {Op.WRITE: 20, Op.SYNC: 16, Op.READ: 10, Op.TRUNCATE: 8, Op.OPEN: 10, Op.RENAME: 2, Op.UNLINK: 10}
+SAMPLES = {Op.WRITE: 14, Op.SYNC: 12, Op.READ: 8, Op.TRUNCATE: 6, Op.OPEN: 8, Op.RENAME: 2, Op.UNLINK: 8}
 """For each kind of fault in CI. The operations that change files get the most."""
 MISSED_MAX = 0.1
 """The share of faults that may come too late: runs differ by a few operations."""

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sqlite3
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,18 @@ import aiosqlite
 
 from plaudit.engine.commands import UserKey
 from plaudit.storage.catalog_store import CatalogStore
-from plaudit.storage.history import EventEntry, encode_chunk
+from plaudit.storage.errors import Corrupt
+from plaudit.storage.history import Chunk, EventEntry
 from plaudit.storage.log import SEGMENT_SIZE_BYTES, Log
 from plaudit.storage.records import Record
 from plaudit.storage.segment import Segment
+from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.sqlite import opening
-from plaudit.storage.state import Chunk, Slice, StateStore, StoredUser
+from plaudit.storage.state import Counter, Slice, StateStore
 from tests.engine.builders import CREATED_MS, event_id
+
+NO_KEYS: Mapping[int, str] = {}
+NO_COUNTERS: Mapping[Counter, int] = {}
 
 
 def record(first: int, count: int = 1, *, epoch: int = 1, body: bytes = b"") -> Record:
@@ -120,24 +125,41 @@ def user(number: int, *, key: UserKey | None = None, applied: int = 1, chunk: in
     return StoredUser(number, key or ("", f"user-{number}"), applied, chunk, f"{number} at {applied}".encode())
 
 
-def entry(number: int) -> EventEntry:
-    """An event in a user's history."""
-    return EventEntry(event_id(number), CREATED_MS + number, 1, 10 * number, 100 * number)
+def entry(number: int, key: str | None = None) -> EventEntry:
+    """An event in a user's history, with an idempotency key if one is given."""
+    return EventEntry(event_id(number), CREATED_MS + number, 1, 10 * number, 100 * number, idempotency_key=key)
 
 
-def chunk(number: int, *events: int, user: int = 1, previous: int | None = None) -> Chunk:
-    """A piece of history with these events."""
-    return Chunk(number, user, previous, encode_chunk([entry(event) for event in events]))
+def chunk(
+    number: int, *events: int, user: int = 1, previous: int | None = None, keys: Mapping[int, str] = NO_KEYS
+) -> Chunk:
+    """A piece of history with these events; `keys` are the idempotency keys of some."""
+    return Chunk(number, user, previous, tuple(entry(event, keys.get(event)) for event in events))
 
 
 def part(
     *users: StoredUser,
-    chunks: tuple[Chunk, ...] = (),
-    keys: tuple[tuple[bytes, bytes], ...] = (),
-    gateways: tuple[tuple[int, bytes], ...] = (),
+    new: Iterable[StoredUser] | None = None,
+    chunks: Iterable[Chunk] = (),
+    counters: Mapping[Counter, int] = NO_COUNTERS,
+    gateways: Iterable[tuple[int, bytes]] = (),
+    at_ms: int = CREATED_MS,
 ) -> Slice:
-    """A slice of a checkpoint."""
-    return Slice(list(users), list(chunks), list(keys), list(gateways))
+    """A slice of a checkpoint. Its users have never been saved, unless `new` says which have not."""
+    return Slice(
+        list(users), list(users if new is None else new), list(chunks), dict(counters), at_ms, list(gateways)
+    )
+
+
+async def load_users(store: StateStore) -> list[StoredUser | Corrupt]:
+    """All users, by id."""
+    return [stored for _, stored in await store.scan_users(limit=100_000)]
+
+
+async def load_history(store: StateStore, chunk: int | None) -> list[EventEntry]:
+    """The events of a chunk and of all before it, oldest first."""
+    chunks = await store.load_chain(chunk, 1_000)
+    return [event for one in reversed(chunks) for event in one.entries]
 
 
 @asynccontextmanager
@@ -151,9 +173,9 @@ async def opened_state(directory: Path) -> AsyncIterator[StateStore]:
 
 
 @asynccontextmanager
-async def connected(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+async def connected(path: Path, schema: int = 1) -> AsyncIterator[aiosqlite.Connection]:
     """The connection of an owner to come, to a file that is there."""
-    async with opening(path, "", 1) as connection:
+    async with opening(path, "", schema) as connection:
         pass
     try:
         yield connection

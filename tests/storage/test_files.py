@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from plaudit.storage import files
 from plaudit.storage.errors import InUse
 from plaudit.storage.files import DirectoryLock, write_durably
 
@@ -126,3 +127,46 @@ def test_an_owner_in_the_same_process_excludes_others_until_it_releases(tmp_path
     first.release()
     second.acquire()
     second.release()
+
+
+def test_only_a_killed_owner_of_this_boot_who_vouched_is_believed(tmp_path: Path) -> None:
+    def own(*, vouch: bool) -> bool:
+        """Whether an owner who is killed found the directory trustworthy."""
+        lock = DirectoryLock(tmp_path)
+        lock.acquire()
+        if vouch:
+            lock.vouch()
+        assert lock._descriptor is not None
+        os.close(lock._descriptor)
+        return lock.same_boot
+
+    assert not own(vouch=False)
+    assert not own(vouch=True)
+    assert own(vouch=False)  # one who is killed before it has opened the files leaves them as they were
+    assert own(vouch=True)
+    lock = DirectoryLock(tmp_path)
+    lock.acquire()
+    assert lock.same_boot
+    lock.release()
+    assert not own(vouch=False)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"process 7\n", b"process 7\nanother-boot\n", b"\xff\n\xff\n\xff", b"\n\n", bytes(40)]
+)
+def test_a_lock_of_another_boot_or_version_is_not_believed(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "lock").write_bytes(content)
+    lock = DirectoryLock(tmp_path)
+    lock.acquire()
+    assert not lock.same_boot
+    lock.release()
+
+
+def test_where_the_system_has_no_boot_id_nobody_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "BOOT_ID", tmp_path / "missing")
+    (tmp_path / "lock").write_bytes(b"process 7\n\n")
+    lock = DirectoryLock(tmp_path)
+    lock.acquire()
+    lock.vouch()
+    assert not lock.same_boot
+    lock.release()

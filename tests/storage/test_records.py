@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -102,8 +104,8 @@ def test_a_body_of_today_is_read_tomorrow() -> None:
     ],
 )
 def test_what_is_no_body_is_refused_by_its_number(garbage: bytes) -> None:
-    with pytest.raises(Corrupt, match=r"^log record 5: "):
-        decode_body(with_body(garbage))
+    with pytest.raises(Corrupt, match=r"^/data/log-1: log record 5: "):
+        decode_body(with_body(garbage), Path("/data/log-1"))
 
 
 @DETERMINISTIC

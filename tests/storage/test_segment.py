@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from plaudit.storage.errors import Corrupt, Fenced, InUse
+from plaudit.storage.errors import Fenced, InUse, OtherVersion
 from plaudit.storage.segment import Segment
 from tests.storage.builders import connected, copy_as_killed, edit, failure, opened_segment, query, record, records
 
@@ -56,7 +56,7 @@ async def test_a_segment_of_a_newer_version_is_refused(path: Path) -> None:
     await write_segment(path, 1, 1)
     edit(path, "UPDATE meta SET schema = 2")
     error = await failure(Segment.open(path, 2))
-    assert isinstance(error, Corrupt)
+    assert isinstance(error, OtherVersion)
     assert str(error) == f"{path}: of schema 2; this version of Plaudit reads 1"
     assert query(path, "SELECT epoch FROM meta") == [(1,)]
 
@@ -97,3 +97,23 @@ async def test_removing_leaves_nothing(path: Path) -> None:
     await segment.append(record(1))
     await segment.remove()
     assert list(path.parent.iterdir()) == []
+
+
+async def test_a_removal_that_is_cut_short_leaves_an_empty_segment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = await Segment.open(path, 1)
+    await segment.append(record(1))
+    unlink = Path.unlink
+
+    def kill_before_main(file: Path, missing_ok: bool = False) -> None:
+        if file == path:
+            raise KeyboardInterrupt
+        unlink(file, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", kill_before_main)
+    with pytest.raises(KeyboardInterrupt):
+        await segment.remove()
+    copy = copy_as_killed(path.parent, path.parent.parent / f"{path.parent.name}-killed") / path.name
+    await segment.close()
+    reopened = await Segment.open(copy, 2, trust="appended")
+    assert await reopened.read() == []
+    await reopened.close()
