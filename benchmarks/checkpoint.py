@@ -86,8 +86,9 @@ class Plaudit:
 
     name = "Plaudit"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, names: str = "user-{:08d}") -> None:
         self._directory = directory
+        self._names = names
         self._number = 0
         self._chunk = 0
         self._chunks: dict[int, int] = {}
@@ -122,7 +123,7 @@ class Plaudit:
             self._chunk += 1
             chunks.append(Chunk(self._chunk, user + 1, self._chunks.get(user), (event,)))
             self._chunks[user] = self._chunk
-            stored.append(StoredUser(user + 1, ("", f"user-{user:08d}"), self._number, self._chunk, snapshot))
+            stored.append(StoredUser(user + 1, ("", self._names.format(user)), self._number, self._chunk, snapshot))
         counters = {("users", 0): len(events)} if is_new else {}
         return Slice(stored, stored if is_new else [], chunks, counters, NOW_MS + self._number)
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from uuid import uuid4
 
 HOST = "127.0.0.1"
 METRIC = "lessons"  # of examples/study.toml
@@ -18,6 +19,8 @@ class Target:
 
     port: int
     users: int
+    with_keys: bool = False
+    """Each request has an idempotency key of its own. Of the Python client only."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.users <= USERS_MAX:
@@ -31,7 +34,8 @@ class Target:
     def request(self, user: int) -> bytes:
         """One event of one user, as HTTP/1.1."""
         body = event_body(f"user-{user}")
-        head = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        headers = self.headers | ({"Idempotency-Key": str(uuid4())} if self.with_keys else {})
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"POST {PATH} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 

@@ -1,11 +1,12 @@
 """A server in a process of its own, as an operator starts it."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,16 @@ def command(*arguments: str) -> list[str]:
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with `variables`, and without any other setting of Plaudit."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PLAUDIT_")} | dict(variables)
+
+
+def running(processes: Iterable[psutil.Process], word: str) -> list[psutil.Process]:
+    """Those whose command lines have a word in them, and that have not ended meanwhile."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if word in "".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 class ServerProcess:
@@ -63,7 +74,7 @@ class ServerProcess:
 
     def shard_processes(self) -> list[psutil.Process]:
         """The processes of the shards, as the process list names them."""
-        return [process for process in self.descendants() if "UserShard" in "".join(process.cmdline())]
+        return running(self.descendants(), "UserShard")
 
     def descendants(self) -> list[psutil.Process]:
         """Everything that this server has started."""

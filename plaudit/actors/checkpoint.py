@@ -11,14 +11,18 @@ from plaudit.actors.clock import Stamp
 from plaudit.actors.committer import Committer
 from plaudit.actors.dedupe import Dedupe
 from plaudit.actors.residents import Resident, Residents
-from plaudit.storage.history import Chunk
+from plaudit.actors.unindexed_keys import UnindexedKeys
 from plaudit.storage.log import Log
 from plaudit.storage.snapshots import StoredUser
-from plaudit.storage.state import Slice, StateStore, key_entries
+from plaudit.storage.state import Slice, StateStore
 
 CHECKPOINT_INTERVAL_S = 2.0
 CHECKPOINT_COMMANDS = 50_000
-SLICE_USERS = 256
+SLICE_USERS = 128
+PAUSE_RATIO = 2.0
+"""A checkpoint leaves the state's thread to lookups for two thirds of the time, unless it falls behind."""
+BACKLOG_COMMANDS_MAX = 2 * CHECKPOINT_COMMANDS
+"""How far it may be behind before it hurries."""
 
 
 class Checkpointer:
@@ -45,18 +49,19 @@ class Checkpointer:
         self._stamp = stamp
         self._fail = fail
         self._saved_catalog_version = -1
-        self._unindexed: list[Chunk] = []
-        """Saved chunks with idempotency keys that the index does not have yet."""
+        self._unindexed = UnindexedKeys()
         self._commands = min(CHECKPOINT_COMMANDS, max(residents.users_max // 2, SLICE_USERS))
         """After how many commands a checkpoint is due: what is dirty cannot leave memory."""
         self._is_broken = False
+        self._is_closing = False
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None]
 
     async def start(self) -> None:
         """Take up what an earlier checkpoint left unfinished, and run from then on."""
-        self._unindexed = await self._state.load_unindexed()
-        self._residents.add_recent_keys(self._unindexed)
+        chunks = await self._state.load_unindexed()
+        self._unindexed.add(chunks)
+        self._residents.add_recent_keys(chunks)
         await self._state.purge()
         self._task = asyncio.create_task(self._run())
 
@@ -81,12 +86,15 @@ class Checkpointer:
             return
         deleted = self._residents.take_deleted(cut)
         for ids in _slices(self._residents.take_dirty()):
+            self._state.pause_ratio = self._pause_ratio()
             part = await self._take_slice(ids)
             await self._state.save(part)
             self._saved(part)
             await self._state.copy_wal()
         recreated = await self._take_slice(self._residents.take_recreated(deleted))
-        await self._state.index_keys([entry for chunk in self._unindexed for entry in key_entries(chunk)])
+        for entries, uses in self._unindexed.take():
+            await self._state.index_keys(entries)
+            self._residents.forget_keys(uses)
         changed = catalog if catalog.version != self._saved_catalog_version else None
         await self._state.finish_checkpoint(
             cut,
@@ -98,14 +106,16 @@ class Checkpointer:
             recreated,
         )
         self._saved_catalog_version = catalog.version
-        self._residents.forget_keys(self._unindexed)
-        self._unindexed = []
         self._residents.mark_deleted(deleted)
         self._saved(recreated)
         if deleted:
             await self._log.start_segment()
             await self._state.purge()
         await self._log.cut(cut)
+
+    def _pause_ratio(self) -> float:
+        backlog = self._committer.committed - self._state.checkpoint.applied
+        return 0.0 if self._is_closing or backlog > BACKLOG_COMMANDS_MAX else PAUSE_RATIO
 
     async def _take_slice(self, ids: list[int]) -> Slice:
         """What is unsaved of these users, as soon as it is durable in the log."""
@@ -117,10 +127,12 @@ class Checkpointer:
 
     def _saved(self, part: Slice) -> None:
         self._residents.mark_saved(part)
-        self._unindexed += [chunk for chunk in part.chunks if any(e.idempotency_key is not None for e in chunk.entries)]
+        self._unindexed.add(part.chunks)
 
     async def close(self) -> None:
         """Save everything, and stop."""
+        self._is_closing = True
+        self._state.pause_ratio = 0.0
         await self.run_once()
         self.cancel()
 

@@ -13,7 +13,9 @@ from plaudit.storage.state import Span, StateStore
 CHAIN_CHUNKS = 64
 SCAN_CHUNKS = 256
 SCAN_CHUNKS_MAX = 20_000
-"""Chunks that one query looks through; what it has found until then is its answer, with a place to go on from."""
+"""Chunks that one query looks through; what it has found until then is its answer, with a place to go on from.
+
+A query that goes on from a place has to get past it: it looks through the chunks before as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ class EventLog:
                 break
             if query.from_ms is not None and older.at_ms < query.from_ms:
                 break
-            if looked_at >= SCAN_CHUNKS_MAX:
-                return Page([event for event in found if event.position > older][: query.limit], older)
+            if looked_at >= SCAN_CHUNKS_MAX and (query.before is None or older < query.before):
+                return Page([event for event in found if event.position >= older][: query.limit], older)
         if len(found) <= query.limit:
             return Page(found, None)
         return Page(found[: query.limit], found[query.limit - 1].position)
@@ -101,9 +103,9 @@ class EventLog:
             try:
                 chunks = await self._state.load_chain(chunk, CHAIN_CHUNKS)
             except Corrupt:
-                if view.resident is None or view.resident.deleted_at == 0:
+                if view.resident is None or await self._state.load_names([view.resident.id]):
                     raise
-                return  # it is being erased
+                return  # the user has been deleted, and is being erased
             chunk = chunks[-1].previous
             oldest = chunks[-1].entries[0]
             yield chunks, None if chunk is None else Position(oldest.at_ms, self._shard, oldest.number)

@@ -22,6 +22,7 @@ from plaudit.engine.errors import Invalid, NotFound, Rejected
 from plaudit.engine.outcome import Outcome
 from plaudit.engine.process import process
 from plaudit.engine.snapshot import encode_user
+from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import AwardEntry, EventEntry
 from plaudit.storage.key_index import KeyUse
 from plaudit.storage.records import Entry, digest
@@ -83,8 +84,8 @@ class Executor:
         self._renderer: Renderer
         self._metrics: dict[str, Metric] = {}
         """All metrics by key, archived ones too."""
-        self._used_keys: dict[KeyUse, bytes] = {}
-        """Idempotency keys of the work at hand that have been used: their events."""
+        self._used_keys: dict[KeyUse, bytes | Corrupt] = {}
+        """Idempotency keys of the work at hand that have been used: their events, or why nobody knows."""
         self._event_log = EventLog(shard, residents, state)
         self._queries: set[asyncio.Task[None]] = set()
         self._unverifiable: set[UserKey] = set()
@@ -184,7 +185,8 @@ class Executor:
         await self._load({(c.tenant, c.user_id) for c in commands if c.user_id is not None})
         uses = {u for c in commands if isinstance(c, RecordEvent) and (u := self._key_use(c)) is not None}
         # A checkpoint may move a recent key to the index during the query: what is known now must stay known
-        recent = {use: event for use in uses if (event := self._residents.find_recent_key(use))}
+        found = {use: self._residents.find_recent_key(use) for use in uses}
+        recent: dict[KeyUse, bytes | Corrupt] = {use: event for use, event in found.items() if event is not None}
         unknown = uses - recent.keys()
         self._used_keys = recent | await self._state.find_keys(unknown) if unknown else recent
 
@@ -269,6 +271,8 @@ class Executor:
         use = self._key_use(event)
         if use is not None and resident is not None:
             used_by = self._residents.find_recent_key(use) or self._used_keys.get(use)
+            if isinstance(used_by, Corrupt):
+                raise used_by
             if used_by is not None:
                 user = advance(resident.user, at_ms)
                 return self._renderer.replayed(event, self._metrics[event.metric], user, used_by)
@@ -305,18 +309,18 @@ class Executor:
     def _query(self, query: ReadEvents) -> _Answering:
         """The reply to come; what it is about is what has happened until now."""
         metric = None if query.metric is None else self._metrics.get(query.metric)
-        view: View | Rejected
+        view: View | Rejected | Corrupt
         try:
             if query.metric is not None and metric is None:
                 raise Invalid(f"metric: expected the key of a metric, got {query.metric!r}")
             view = self._event_log.take_view(query, None if metric is None else metric.number)
-        except Rejected as error:
+        except (Rejected, Corrupt) as error:
             view = error
         return partial(self._answer_query, query, metric, view)
 
-    async def _answer_query(self, query: ReadEvents, metric: Metric | None, view: View | Rejected) -> Reply:
+    async def _answer_query(self, query: ReadEvents, metric: Metric | None, view: View | Rejected | Corrupt) -> Reply:
         try:
-            if isinstance(view, Rejected):
+            if isinstance(view, Rejected | Corrupt):
                 raise view
             page = await self._event_log.find(query, None if metric is None else metric.number, view)
             return self._renderer.events(page)

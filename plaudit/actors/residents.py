@@ -193,11 +193,10 @@ class Residents:
                 if resident.deleted_at == 0:
                     self._clean[resident.key] = resident
 
-    def forget_keys(self, chunks: Iterable[Chunk]) -> None:
-        """The keys of these chunks can be found in the index now."""
-        for chunk in chunks:
-            for use in key_uses(chunk):
-                del self._recent_keys[use]
+    def forget_keys(self, uses: Iterable[KeyUse]) -> None:
+        """These keys can be found in the index now."""
+        for use in uses:
+            del self._recent_keys[use]
 
     def take_deleted(self, through: int) -> list[Resident]:
         """The users that were deleted by commands up to number `through`, for a checkpoint to forget.

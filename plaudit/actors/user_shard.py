@@ -101,7 +101,7 @@ class UserShard:
                     replayed = await self._recover(stack)
                     await self._adopt(catalog)
                     self._server = await listen(self._settings.address, self._accept)
-                    stack.callback(self._server.close)
+                    stack.callback(self._hang_up)
                     if self._error is not None:
                         raise self._error
                     stack.pop_all()
@@ -169,12 +169,16 @@ class UserShard:
         self._opened = None
 
     def _stop(self) -> None:
+        self._hang_up()
+        for part in (self._executor, self._committer, self._checkpointer):
+            part.cancel()
+
+    def _hang_up(self) -> None:
+        """End every connection, also one that the loop has accepted and not handed over yet."""
         self._has_failed = True
         self._server.close()
         for connection in list(self._connections):
             connection.abort()
-        for part in (self._executor, self._committer, self._checkpointer):
-            part.cancel()
 
     async def _recover(self, stack: contextlib.AsyncExitStack) -> int:
         """Take the directory over, and bring the users to where the log ends. Returns how many commands it replayed."""
@@ -291,6 +295,8 @@ class UserShard:
 
     def _accept(self, connection: Connection) -> "_GatewayLink":
         self._connections.add(connection)
+        if self._has_failed:
+            connection.abort()  # it was under way when the shard was lost
         return _GatewayLink(self._settings.index, connection, self._executor.submit, self._connections.discard)
 
 

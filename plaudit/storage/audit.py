@@ -31,7 +31,6 @@ class Audit:
         self._store = store
         self._counters: Tally[Counter] = Tally()
         self._chunks = 0
-        self._keys = 0
         self.users = 0
         self.events = 0
 
@@ -81,7 +80,6 @@ class Audit:
 
     async def _check_keys(self, place: str, chunks: list[Chunk]) -> AsyncIterator[Problem]:
         uses = {use: event for chunk in chunks for use, event in key_uses(chunk).items()}
-        self._keys += len(uses)
         found = await self._store.find_keys(uses)
         for use, event in uses.items():
             if found.get(use) != event:
@@ -98,7 +96,6 @@ class Audit:
         for name, size, expected in (
             ("heads", sizes.heads, self.users),
             ("history", sizes.chunks, self._chunks),
-            ("idempotency keys", sizes.keys, self._keys),
         ):
             if size != expected:
                 yield self._problem(name, f"{size} rows, and the users lead to {expected}")

@@ -38,7 +38,7 @@ class EventEntry(Struct, frozen=True, array_like=True):
     streak_extended: bool = False
     idempotency_key: str | None = None
     number: int = 0
-    """Of the command, in the order of its shard; 0 in histories of schema 1."""
+    """Of the command, in the order of its shard; in histories of schema 1 a lower one, in the same order."""
     day: int = 0
     """In the user's time zone then, as a proleptic ordinal."""
 
@@ -70,7 +70,7 @@ def encode_chunk(chunk: Chunk) -> bytes:
     return seal(_encoder.encode(chunk.entries), f"{chunk.id},{chunk.user},{chunk.previous}")
 
 
-def decode_chunk(row: tuple[int, int, int | None, bytes], place: str) -> Chunk:
+def decode_chunk(row: tuple[int, int, int | None, bytes | None], place: str) -> Chunk:
     """A chunk from its row (id, user, previous, entries); `place` is the file. Raises Corrupt."""
     id_, user, previous, sealed = row
     where = f"{place}: history {id_}"

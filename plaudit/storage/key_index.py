@@ -14,7 +14,7 @@ from hashlib import blake2b
 LEVELS = 4
 LEVEL_KEYS_MAX = tuple(500_000 * 16**level for level in range(LEVELS - 1))
 """How many keys a level keeps before it moves some on; the last keeps all."""
-MOVE_KEYS_MAX = 2048
+MOVE_KEYS_MAX = 1024
 HASH_BITS = 47
 HASH_MAX = 2**HASH_BITS - 1
 

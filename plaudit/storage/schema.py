@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from itertools import count
 
 import msgspec
 
@@ -95,14 +96,19 @@ def _move_users(connection: sqlite3.Connection) -> dict[int, str | None]:
 
 
 def _move_history(connection: sqlite3.Connection, zones: dict[int, str | None]) -> None:
-    """Takes the events over, each with the day that it has in its user's zone of now."""
+    """Takes the events over, each with the day that it has in its user's zone of now.
+
+    Their commands' numbers are not known; what tells events of one millisecond apart must be lower than those to come.
+    """
     decoder = msgspec.msgpack.Decoder(tuple[EventEntry, ...])
+    numbers = count(1)
     until_ms = 0
     for id_, user, previous, entries in connection.execute(
         "SELECT id, user, previous, entries FROM old_history ORDER BY id"
     ):
         events = tuple(
-            msgspec.structs.replace(entry, day=local_day(entry.at_ms, zones[user])) for entry in decoder.decode(entries)
+            msgspec.structs.replace(entry, number=next(numbers), day=local_day(entry.at_ms, zones[user]))
+            for entry in decoder.decode(entries)
         )
         chunk = Chunk(id_, user, previous, events)
         connection.execute("INSERT INTO history VALUES (?, ?, ?, ?)", (id_, user, previous, encode_chunk(chunk)))

@@ -16,9 +16,9 @@ def seal(content: bytes, identity: str) -> bytes:
     return zlib.crc32(content, zlib.crc32(identity.encode())).to_bytes(CHECKSUM_BYTES, "big") + content
 
 
-def unseal(sealed: bytes, identity: str, place: str) -> bytes:
+def unseal(sealed: bytes | None, identity: str, place: str) -> bytes:
     """The content of `seal`. Raises Corrupt, naming the place."""
-    content = sealed[CHECKSUM_BYTES:]
+    content = (sealed or b"")[CHECKSUM_BYTES:]
     if seal(content, identity) != sealed:
         raise Corrupt(f"{place}: its checksum does not match")
     return content

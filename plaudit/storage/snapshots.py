@@ -34,8 +34,10 @@ CREATE TABLE snapshots (
 _SAVE_NAMES = "INSERT INTO users (id, tenant, key) VALUES {rows}"
 _SAVE_HEADS = "INSERT OR REPLACE INTO heads (user, slot) VALUES {rows}"
 _SAVE_SNAPSHOTS = "INSERT INTO snapshots (slot, user, applied, chunk, body) VALUES {rows}"
-_COLUMNS = "users.id, users.tenant, users.key, heads.slot, snapshots.user, applied, chunk, body"
-_JOINS = "JOIN heads ON heads.user = users.id LEFT JOIN snapshots ON snapshots.slot = heads.slot >> 8"
+_CONTENT = "CAST(applied AS INTEGER), CAST(chunk AS INTEGER), CAST(body AS BLOB)"
+"""In a damaged row anything may be a text, even one that is none."""
+_COLUMNS = f"users.id, users.tenant, users.key, CAST(heads.slot AS INTEGER), snapshots.user, {_CONTENT}"
+_JOINS = "LEFT JOIN heads ON heads.user = users.id LEFT JOIN snapshots ON snapshots.slot = heads.slot >> 8"
 
 
 class StoredUser(Struct, frozen=True):
@@ -69,7 +71,7 @@ def clean_slots(connection: sqlite3.Connection, written: int, users: int) -> Non
         return
     end = oldest + min(2 * excess, CLEAN_FACTOR * written)
     kept = connection.execute(
-        "SELECT snapshots.user, applied, chunk, body FROM snapshots JOIN heads ON heads.user = snapshots.user "
+        f"SELECT heads.user, {_CONTENT} FROM snapshots JOIN heads ON heads.user = snapshots.user "
         "WHERE snapshots.slot BETWEEN ? AND ? AND heads.slot >> 8 = snapshots.slot",
         (oldest, end - 1),
     ).fetchall()
@@ -83,7 +85,7 @@ def load_users(
     connection: sqlite3.Connection, keys: Sequence[UserKey], place: str
 ) -> dict[UserKey, StoredUser | Corrupt]:
     """Those of the users that are saved, or what is wrong with them. One query for each LOOKUP_USERS_MAX keys."""
-    rows: list[tuple[int, str, str, int, int | None, int, int | None, bytes]] = []
+    rows: list[tuple[int, str, str, int | None, int | None, int, int | None, bytes | None]] = []
     for start in range(0, len(keys), LOOKUP_USERS_MAX):
         part = keys[start : start + LOOKUP_USERS_MAX]
         padded = [*part, *[(None, None)] * (round_up(len(part)) - len(part))]
@@ -130,11 +132,13 @@ def _find_users(count: int) -> str:
     )
 
 
-def _check(row: tuple[int, str, str, int, int | None, int, int | None, bytes], place: str) -> StoredUser | Corrupt:
+def _check(
+    row: tuple[int, str, str, int | None, int | None, int, int | None, bytes | None], place: str
+) -> StoredUser | Corrupt:
     """A row as a user, if all its parts say that they belong together."""
     id_, tenant, key, pointer, owner, applied, chunk, body = row
     where = f"{place}: user {key!r}"
-    if owner != id_ or pointer != _pointer(id_, pointer >> 8):
+    if pointer is None or owner != id_ or pointer != _pointer(id_, pointer >> 8):
         return Corrupt(f"{where}: the snapshot that it points to is not its own")
     try:
         snapshot = unseal(body, _identity(id_, (tenant, key), applied, chunk), where)

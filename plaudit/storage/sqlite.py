@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import aiosqlite
 
 from plaudit.storage.errors import Corrupt, InUse, OtherVersion, StorageError, Unusable
+from plaudit.storage.seal import UNDECODABLE
 from plaudit.storage.wal import Trust, cut_wal, inspect_wal
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
@@ -84,7 +85,10 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, version: int, m
         raw.execute("UPDATE meta SET schema = ?", (version,))
         raw.execute("COMMIT")
 
-    await hop(connection, migrate)
+    try:
+        await hop(connection, migrate)
+    except (*UNDECODABLE, LookupError) as error:
+        raise Corrupt(f"{path}: of schema {found}, and cannot be migrated: {error!r}") from error
 
 
 async def hop(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], Result]) -> Result:

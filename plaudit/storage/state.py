@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -41,6 +42,8 @@ WAL_BYTES_MAX = 8 * 2**20
 PROBLEMS_MAX = 3
 """How many an error lists."""
 
+_CHUNK = "id, CAST(user AS INTEGER), CAST(previous AS INTEGER), CAST(entries AS BLOB)"
+"""In a damaged row anything may be a text, even one that is none."""
 _SAVE_CHUNKS = "INSERT INTO history (id, user, previous, entries) VALUES {rows}"
 _SAVE_GATEWAYS = "INSERT OR REPLACE INTO gateways (id, replies) VALUES {rows}"
 _SAVE_COUNTERS = (
@@ -92,7 +95,6 @@ class Sizes(Struct, frozen=True):
 
     heads: int
     chunks: int
-    keys: int
 
 
 class StateStore:
@@ -106,6 +108,8 @@ class StateStore:
         # SQLite's locks would go with any descriptor of the file that is closed before the connection
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._users = 0
+        self.pause_ratio = 0.0
+        """How long each write is followed by a pause, in times of what it took: lookups share its thread."""
 
     @classmethod
     async def open(cls, directory: Path, trust: Trust = "unknown") -> "StateStore":
@@ -149,8 +153,7 @@ class StateStore:
 
     async def load_sizes(self) -> Sizes:
         """Counts rows, not what counters say. O(rows)."""
-        keys = " + ".join(f"(SELECT count(*) FROM keys_{level})" for level in range(key_index.LEVELS))
-        rows = await self._fetch(f"SELECT (SELECT count(*) FROM heads), (SELECT count(*) FROM history), {keys}")
+        rows = await self._fetch("SELECT (SELECT count(*) FROM heads), (SELECT count(*) FROM history)")
         return Sizes(*rows[0])
 
     async def load_users(self, keys: Iterable[UserKey]) -> dict[UserKey, StoredUser | Corrupt]:
@@ -168,7 +171,7 @@ class StateStore:
             "SELECT id, user, previous, entries FROM history WHERE id = ? UNION ALL "
             "SELECT history.id, history.user, history.previous, history.entries "
             "FROM chain JOIN history ON history.id = chain.previous AND chain.previous < chain.id LIMIT ?"
-            ") SELECT * FROM chain",
+            f") SELECT {_CHUNK} FROM chain",
             (chunk, limit),
         )
         chunks = [decode_chunk(row, str(self.path)) for row in rows]
@@ -179,9 +182,7 @@ class StateStore:
 
     async def load_chunks(self, first: int, last: int) -> list[Chunk]:
         """All chunks of a range of ids, by id."""
-        rows = await self._fetch(
-            "SELECT id, user, previous, entries FROM history WHERE id BETWEEN ? AND ? ORDER BY id", (first, last)
-        )
+        rows = await self._fetch(f"SELECT {_CHUNK} FROM history WHERE id BETWEEN ? AND ? ORDER BY id", (first, last))
         return [decode_chunk(row, str(self.path)) for row in rows]
 
     async def load_spans(self, before: int, limit: int = 100) -> list[Span]:
@@ -199,16 +200,17 @@ class StateStore:
         )
         return {row[0]: (row[1], row[2]) for row in rows}
 
-    async def find_keys(self, uses: Iterable[KeyUse]) -> dict[KeyUse, bytes]:
-        """The event of each idempotency key that has been used and indexed. One query, and one more for hits."""
+    async def find_keys(self, uses: Iterable[KeyUse]) -> dict[KeyUse, bytes | Corrupt]:
+        """The event of each idempotency key that has been used and indexed, or what is wrong with where it was.
+
+        One query, and one more for each hit.
+        """
         wanted = list(uses)
         return await self._run(_find_keys, wanted, str(self.path)) if wanted else {}
 
     async def load_unindexed(self) -> list[Chunk]:
         """The chunks whose keys the index does not have yet: those of a checkpoint that was cut short."""
-        rows = await self._fetch(
-            "SELECT id, user, previous, entries FROM history WHERE id > (SELECT indexed FROM checkpoint)"
-        )
+        rows = await self._fetch(f"SELECT {_CHUNK} FROM history WHERE id > (SELECT indexed FROM checkpoint)")
         return [decode_chunk(row, str(self.path)) for row in rows]
 
     async def load_gateways(self) -> dict[int, bytes]:
@@ -301,8 +303,10 @@ class StateStore:
         wal = self.path.with_name(f"{self.path.name}-wal")
         if wal.stat().st_size > WAL_BYTES_MAX or erase:
             await self._sync_wal()
-            await self._fetch(f"PRAGMA wal_checkpoint({'TRUNCATE' if erase else 'PASSIVE'})")
+            await self._fetch("PRAGMA wal_checkpoint(PASSIVE)")
             await asyncio.to_thread(os.fsync, self._descriptor)
+            # Not before: without its own syncs, SQLite would empty the one file while the other is not on disk yet
+            await self._fetch("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
         """Close the file: SQLite copies the -wal file, with its own syncs."""
@@ -339,10 +343,13 @@ class StateStore:
                 raise
             return result
 
+        started = time.monotonic()
         try:
-            return await self._hop(transaction)
+            result = await self._hop(transaction)
         except UNREADABLE as error:
             raise explain(error, self.path) from error
+        await asyncio.sleep(self.pause_ratio * (time.monotonic() - started))
+        return result
 
     async def _run(
         self,
@@ -405,21 +412,23 @@ def _end_purge(connection: sqlite3.Connection, user: int) -> None:
     connection.execute("DELETE FROM purges WHERE user = ?", (user,))
 
 
-def _find_keys(connection: sqlite3.Connection, uses: list[KeyUse], place: str) -> dict[KeyUse, bytes]:
+def _find_keys(connection: sqlite3.Connection, uses: list[KeyUse], place: str) -> dict[KeyUse, bytes | Corrupt]:
     by_hash: dict[int, list[KeyUse]] = {}
     for use in uses:
         by_hash.setdefault(hash_key(use), []).append(use)
     hashes = [*by_hash, *[-1] * (round_up(len(by_hash)) - len(by_hash))]
-    found: dict[KeyUse, bytes] = {}
-    for hash_, chunk in key_index.find_entries(connection, hashes):
-        row = connection.execute("SELECT id, user, previous, entries FROM history WHERE id = ?", (chunk,)).fetchone()
-        if row is None:
-            raise Corrupt(f"{place}: history {chunk} is missing")
-        decoded = decode_chunk(row, place)
-        for use in by_hash[hash_]:
-            for entry in decoded.entries:
-                if (decoded.user, entry.metric, entry.idempotency_key) == use:
-                    found[use] = entry.event_id
+    found: dict[KeyUse, bytes | Corrupt] = {}
+    for hash_, id_ in key_index.find_entries(connection, hashes):
+        row = connection.execute(f"SELECT {_CHUNK} FROM history WHERE id = ?", (id_,)).fetchone()
+        try:
+            if row is None:
+                raise Corrupt(f"{place}: history {id_} is missing")
+            used = key_uses(decode_chunk(row, place))
+        except Corrupt as error:
+            for use in by_hash[hash_]:
+                found.setdefault(use, error)
+        else:
+            found |= {use: used[use] for use in by_hash[hash_] if use in used}
     return found
 
 

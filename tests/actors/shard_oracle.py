@@ -106,7 +106,7 @@ class Rules:
 
 def summarize(command: Command, reply: Reply) -> Summary:
     """What the oracle would say of a reply."""
-    body = msgspec.json.decode(reply.body) if reply.body else None
+    body: Any = msgspec.json.decode(reply.body) if reply.body else None
     if reply.status in {201, 202}:
         return reply.status, body["eventId"], body["total"]
     if reply.status != 200:

@@ -17,13 +17,14 @@ from plaudit.actors.checkpoint import Checkpointer
 from plaudit.actors.messages import Reply
 from plaudit.actors.runtime import InlineHost
 from plaudit.actors.shard_client import ShardClient
-from plaudit.actors.user_shard import ShardSettings, UserShard
+from plaudit.actors.user_shard import UserShard
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import Command
 from plaudit.storage import key_index, snapshots, state
 from plaudit.storage.log import Log
 from plaudit.storage.segment import Segment
 from plaudit.storage.state import StateStore
+from tests.actors.conftest import MEMORY
 from tests.actors.shards import make_settings
 from tests.engine.builders import CREATED_MS
 from tests.storage.builders import copy_as_killed
@@ -51,7 +52,7 @@ class World:
 
     def __init__(self) -> None:
         self._patches = pytest.MonkeyPatch()
-        self._scratch = Path(tempfile.mkdtemp(prefix="plaudit-"))
+        self._scratch = Path(tempfile.mkdtemp(prefix="p-", dir=MEMORY if MEMORY.is_dir() else None))
         self._settings = replace(make_settings(self._scratch / "data", self._scratch), users_max=USERS_MAX)
         self._copies = itertools.count(1)
         self._gateways = itertools.count(1)
@@ -72,7 +73,6 @@ class World:
         patch(state, "WAL_BYTES_MAX", 1)
         patch(event_log, "CHAIN_CHUNKS", 2)
         patch(event_log, "SCAN_CHUNKS", 2)
-        patch(event_log, "SCAN_CHUNKS_MAX", 4)
         patch(shard_client, "BATCH_COMMANDS_MAX", 4)
         patch(shard_client, "RECONNECT_INTERVAL_S", 0.001)
         patch(Checkpointer, "_run", lambda checkpointer: asyncio.Event().wait())  # checkpoints are steps of the model

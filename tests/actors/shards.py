@@ -15,8 +15,8 @@ from plaudit.actors.messages import Reply
 from plaudit.actors.runtime import InlineHost
 from plaudit.actors.shard_client import ShardClient
 from plaudit.actors.user_shard import ShardSettings, UserShard
-from plaudit.engine.catalog import Catalog
 from plaudit.engine.amounts import UNIT
+from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import Command, ReadMetrics, RecordEvent, UserFields
 from plaudit.storage.directory import open_directory, shard_directory
 from tests.catalogs import study_catalog

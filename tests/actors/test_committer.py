@@ -64,6 +64,7 @@ def users_of(record: Record) -> str:
     body = decode_body(record)
     if isinstance(body, CatalogChange):
         return "catalog"
+    assert isinstance(body, Events)
     return " ".join(command.user_id for entry in body.entries for command in entry.commands)
 
 

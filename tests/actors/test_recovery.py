@@ -14,6 +14,7 @@ from plaudit.storage.errors import Corrupt, WrongDirectory
 from plaudit.storage.key_index import KeyUse
 from tests.actors.shards import CATALOG, checkpoint, edit, event, opened, query, shard_in, total_in, total_of
 
+
 def snapshots(host: InlineHost) -> dict[UserKey, bytes]:
     return shard_in(host)._residents.snapshots()
 

@@ -79,7 +79,7 @@ class FakeShard:
         return await asyncio.wait_for(self.batches.get(), PATIENCE_S)
 
     def answer(self, batch: Batch) -> None:
-        replies = tuple(Reply(200, command.user_id.encode()) for command in batch.commands)
+        replies = tuple(Reply(200, (command.user_id or "").encode()) for command in batch.commands)
         self.send(Replies(batch.number, batch.positions[0], replies))
 
     def send(self, message: Welcome | Replies) -> None:
@@ -114,7 +114,7 @@ class Clock:
 
 
 def users_of(batch: Batch) -> str:
-    return "".join(command.user_id for command in batch.commands)
+    return "".join(command.user_id or "" for command in batch.commands)
 
 
 def call(client: ShardClient, users: str) -> list[asyncio.Future[Reply]]:

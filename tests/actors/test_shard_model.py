@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from plaudit.actors.shard_client import ShardClient
@@ -71,7 +71,7 @@ class ShardMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
+        self.runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self.states: dict[str, set[State]] = {user: {None} for user in ("ada", "bob", "cid", "dee")}
         self.catalog: Catalog = study_catalog()
         self.events = 0
@@ -260,11 +260,11 @@ BOUNDED = settings(
 
 
 def test_a_shard_that_may_be_killed_at_any_moment_does_what_the_oracle_says() -> None:
-    run_state_machine_as_test(ShardMachine, settings=BOUNDED)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(ShardMachine, settings=BOUNDED)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_a_shard_does_what_the_oracle_says_for_long() -> None:
     profile = settings(BOUNDED, derandomize=False, max_examples=1000, stateful_step_count=60)
-    run_state_machine_as_test(ShardMachine, settings=profile)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(ShardMachine, settings=profile)

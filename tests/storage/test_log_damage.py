@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plaudit.storage.errors import Corrupt, StorageError
+from plaudit.storage.errors import Corrupt, OtherVersion, StorageError
 from plaudit.storage.log import Log
 from plaudit.storage.records import Record
 from plaudit.storage.segment import Segment
@@ -63,7 +63,7 @@ async def test_damage_is_refused_by_file_and_record(tmp_path: Path, damage: str,
     edit(tmp_path / FIRST, damage)
     with no_connection_left_open():
         error = await failure(Log.open(tmp_path, 2, 0))
-    assert isinstance(error, Corrupt)
+    assert isinstance(error, OtherVersion if "schema" in damage else Corrupt)
     assert str(error) == f"{tmp_path}/{FIRST}: {complaint}"
 
 

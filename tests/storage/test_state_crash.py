@@ -1,13 +1,13 @@
 """A slice of a checkpoint is whole or not there, wherever it was cut short."""
 
 import random
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import Chunk
 from plaudit.storage.state import FILE_NAME, Slice
 from tests.storage.builders import (
@@ -71,7 +71,7 @@ async def test_a_slice_that_was_being_written_is_not_there(tmp_path: Path) -> No
 async def test_a_slice_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     async with opened_state(tmp_path) as store:
         await store.save(part(user(1), chunks=[chunk(1, 1)]))
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(Corrupt, match=r"state\.sqlite: UNIQUE constraint failed"):
             await store.save(part(user(1, applied=9), user(2), new=[user(2)], chunks=[chunk(2, 2), chunk(1, 3)]))
     async with opened_state(tmp_path) as store:
         assert await load_users(store) == [user(1)]
