@@ -125,7 +125,7 @@ class Plaudit:
             self._chunks[user] = self._chunk
             stored.append(StoredUser(user + 1, ("", self._names.format(user)), self._number, self._chunk, snapshot))
         counters = {("users", 0): len(events)} if is_new else {}
-        return Slice(stored, stored if is_new else [], chunks, counters, NOW_MS + self._number)
+        return Slice(stored, stored if is_new else [], chunks, counters)
 
 
 class Obvious:

@@ -8,7 +8,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from plaudit.actors.clock import Stamp
-from plaudit.actors.committer import Committer
+from plaudit.actors.committer import CommitsEnded, Committer
 from plaudit.actors.dedupe import Dedupe
 from plaudit.actors.residents import Resident, Residents
 from plaudit.actors.unindexed_keys import UnindexedKeys
@@ -119,7 +119,7 @@ class Checkpointer:
 
     async def _take_slice(self, ids: list[int]) -> Slice:
         """What is unsaved of these users, as soon as it is durable in the log."""
-        part, applied = self._residents.take_slice(ids, self._stamp.now_ms())
+        part, applied = self._residents.take_slice(ids)
         await self._committer.wait(applied)
         self._committer.check_owner()
         await self._log.sync()
@@ -127,6 +127,7 @@ class Checkpointer:
 
     def _saved(self, part: Slice) -> None:
         self._residents.mark_saved(part)
+        self._residents.forget_saved()
         self._unindexed.add(part.chunks)
 
     async def close(self) -> None:
@@ -147,6 +148,8 @@ class Checkpointer:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._committer.wait(due), CHECKPOINT_INTERVAL_S)
                 await self.run_once()
+        except CommitsEnded:
+            return
         except Exception as error:  # noqa: BLE001  # whatever it is, what it took is not saved
             self._fail(error)
 

@@ -29,6 +29,10 @@ class _Group:
         return 1 if self.catalog is not None else len(self.digests)
 
 
+class CommitsEnded(Exception):
+    """The committer has been closed: what is not durable by now never will be, here."""
+
+
 class Committer:
     """Numbers commands, commits them in order, one commit at a time, and then releases their replies.
 
@@ -84,11 +88,20 @@ class Committer:
         self._wake.set()
 
     async def wait(self, number: int) -> None:
-        """Return when the command of this number is durable. Raises the error of the commit that ended it all."""
+        """Return when this command is durable. Raises the error of the commit that ended it all, or CommitsEnded."""
+        if self.committed >= number:
+            return
+        advancing = asyncio.create_task(self._advance_to(number))
+        try:
+            await asyncio.wait((advancing, self._task), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            advancing.cancel()
+        if self.committed < number:
+            raise self._error or CommitsEnded(f"nobody commits any more, and command {number} is not durable")
+
+    async def _advance_to(self, number: int) -> None:
         async with self._advanced:
             await self._advanced.wait_for(lambda: self.committed >= number or self._error is not None)
-        if self._error is not None:
-            raise self._error
 
     async def close(self) -> None:
         """Return when everything is durable and released; stop. Raises the error of the commit that ended it all."""

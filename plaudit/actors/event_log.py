@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from plaudit.actors.residents import Resident, Residents
 from plaudit.engine.commands import Position, ReadEvents, UserKey
@@ -13,7 +14,8 @@ from plaudit.storage.state import Span, StateStore
 CHAIN_CHUNKS = 64
 SCAN_CHUNKS = 256
 SCAN_CHUNKS_MAX = 20_000
-"""Chunks that one query looks through; what it has found until then is its answer, with a place to go on from.
+"""Chunks (or groups of chunks that cannot match) that one query looks through; what it has found until then
+is its answer, with a place to go on from.
 
 A query that goes on from a place has to get past it: it looks through the chunks before as well."""
 
@@ -60,10 +62,22 @@ class EventLog:
         self._state = state
 
     def take_view(self, query: ReadEvents, metric: int | None) -> View:
-        """Everything that a query sees and that is not saved yet. O(unsaved events). Raises NotFound."""
+        """What a query sees and that is not saved yet, as much as fits its answer. Raises NotFound.
+
+        O(limit + unsaved events that are newer and do not match).
+        """
         if query.user_id is None:
-            found = [f for r in self._residents.unsaved() for f in self._matching(query, metric, r.key, r.pending())]
-            return View(found, None, self._residents.newest_saved_chunk, self._residents.deleted_ids())
+            unsaved = (
+                found
+                for key, entry in self._residents.unsaved_events()
+                for found in self._matching(query, metric, key, (entry,))
+            )
+            return View(
+                list(islice(unsaved, query.limit + 1)),
+                None,
+                self._residents.newest_saved_chunk,
+                self._residents.deleted_ids(),
+            )
         resident = self._residents.get((query.tenant, query.user_id))
         if resident is None:
             raise NotFound("User not found")
@@ -75,13 +89,14 @@ class EventLog:
         found = sorted(view.pending, key=lambda event: event.position, reverse=True)[: query.limit + 1]
         looked_at = 0
         async for chunks, older in self._walk(query, view):
-            names = await self._state.load_names({chunk.user for chunk in chunks})
+            users = {chunk.user for chunk in chunks} - view.hidden
+            names = await self._state.load_names(users) if users else {}
             for chunk in chunks:
-                if chunk.user in names.keys() - view.hidden:
+                if chunk.user in names:
                     found += self._matching(query, metric, names[chunk.user], chunk.entries)
             found.sort(key=lambda event: event.position, reverse=True)
             del found[query.limit + 1 :]
-            looked_at += len(chunks)
+            looked_at += max(1, len(chunks))
             if older is None or (len(found) > query.limit and found[-1].position >= older):
                 break
             if query.from_ms is not None and older.at_ms < query.from_ms:
@@ -112,6 +127,9 @@ class EventLog:
 
     async def _walk_spans(self, query: ReadEvents, newest: int) -> AsyncIterator[tuple[list[Chunk], Position | None]]:
         before = newest + 1
+        limits = [at_ms for at_ms in (query.to_ms, query.before.at_ms if query.before else None) if at_ms is not None]
+        if limits:
+            before = min(before, await self._state.find_end(min(limits)) or before)
         spans = await self._state.load_spans(before)
         while spans:
             span = spans.pop(0)
@@ -125,6 +143,8 @@ class EventLog:
                     yield chunks, self._after(spans[0] if spans else None) if is_whole else self._after(span)
             elif query.from_ms is not None and span.until_ms < query.from_ms:
                 return
+            else:
+                yield [], self._after(spans[0] if spans else None)
 
     def _after(self, span: Span | None) -> Position | None:
         """A position that everything in a span is at or before."""

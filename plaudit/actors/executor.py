@@ -91,6 +91,7 @@ class Executor:
         self._unverifiable: set[UserKey] = set()
         """Users of whom a logged command has been set aside: what follows it gives another state than it did."""
         self._inbox: list[Work] = []
+        self._is_closing = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -108,13 +109,19 @@ class Executor:
         self._task = asyncio.create_task(self._run())
 
     def submit(self, work: Work) -> None:
-        """Queue a batch. Its replies leave when everything that they could have seen is durable."""
+        """Queue a batch. Its replies leave when everything that they could have seen is durable.
+
+        One that comes while the shard closes is dropped: its gateway sends it again to the next one.
+        """
+        if self._is_closing:
+            return
         self._inbox.append(work)
         self._idle.clear()
         self._wake.set()
 
     async def close(self) -> None:
-        """Apply what has arrived, and stop."""
+        """Apply what has arrived, and take nothing more."""
+        self._is_closing = True
         if self._task is not None:
             idle = asyncio.create_task(self._idle.wait())
             await asyncio.wait((idle, self._task), return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,7 @@
 """The users that are in memory, and what of them is not in state.sqlite yet."""
 
-from collections.abc import Iterable
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -34,6 +35,8 @@ class Resident:
     """Events of a slice that is being written; they are older."""
     snapshot: bytes = b""
     """Of `user`, while dirty."""
+    saved_through: int = 0
+    """The number of the last command that has been saved while the user was in memory."""
     deleted_at: int = 0
     """The number of the command that deleted the user; 0 if none did."""
 
@@ -51,8 +54,8 @@ class Residents:
     def __init__(self, users_max: int = DEFAULT_USERS_MAX) -> None:
         self.users_max = users_max
         self._residents: dict[UserKey, Resident] = {}
-        self._clean: dict[UserKey, Resident] = {}
-        """Least recently used first."""
+        self._clean: OrderedDict[UserKey, Resident] = OrderedDict()
+        """Least recently used first. The first of a plain dict is found by passing all that were removed before it."""
         self._dirty: dict[int, Resident] = {}
         """By id."""
         self._saving: dict[int, Resident] = {}
@@ -62,6 +65,8 @@ class Residents:
         """Idempotency keys that the index does not have yet: their events."""
         self._damaged: dict[UserKey, Corrupt] = {}
         """Users whose snapshots cannot be read: what is asked of them fails, and nobody else is concerned."""
+        self._timeline: deque[tuple[Resident, EventEntry]] = deque()
+        """Everything unsaved, in the order of commands, and some of what has been saved since."""
         self._next_user_id = 1
         self._next_chunk_id = 1
         self.newest_saved_chunk = 0
@@ -88,9 +93,8 @@ class Residents:
 
     def touch(self, key: UserKey) -> bool:
         """True if the user is in memory, or cannot be loaded; it has been used just now."""
-        resident = self._clean.pop(key, None)
-        if resident is not None:
-            self._clean[key] = resident
+        if key in self._clean:
+            self._clean.move_to_end(key)
             return True
         return key in self._residents or key in self._damaged or key in self._deleted
 
@@ -110,8 +114,8 @@ class Residents:
     def passivate(self) -> None:
         """Let go of clean users until no more than `users_max` are in memory, the least recently used first."""
         while len(self._residents) > self.users_max and self._clean:
-            key = next(iter(self._clean))
-            del self._clean[key], self._residents[key]
+            key, _ = self._clean.popitem(last=False)
+            del self._residents[key]
 
     def install(self, key: UserKey, user: User, snapshot: bytes, entry: EventEntry) -> None:
         """Make `user` the state after the command that `entry` describes."""
@@ -126,6 +130,7 @@ class Residents:
         resident.snapshot = snapshot
         resident.applied = entry.number
         resident.unsaved.append(entry)
+        self._timeline.append((resident, entry))
         self._dirty[resident.id] = resident
         if entry.idempotency_key is not None:
             self._recent_keys[resident.id, entry.metric, entry.idempotency_key] = entry.event_id
@@ -153,9 +158,10 @@ class Residents:
         """
         if not self._deleted:
             return sorted(self._dirty)
-        return sorted(id_ for id_, resident in self._dirty.items() if self._holders(resident.key)[0] is resident)
+        waiting = {r.id for key in self._deleted for r in self._holders(key)[1:]}
+        return sorted(self._dirty.keys() - waiting)
 
-    def take_slice(self, ids: list[int], at_ms: int) -> tuple[Slice, int]:
+    def take_slice(self, ids: list[int]) -> tuple[Slice, int]:
         """Everything unsaved of these users, and the number of the last command in it.
 
         Whoever takes a slice must save it and call `mark_saved`, or stop for good.
@@ -178,7 +184,7 @@ class Residents:
             self._saving[resident.id] = resident
         if new:
             counters["users", 0] = len(new)
-        return Slice(users, new, chunks, counters, at_ms), max((user.applied for user in users), default=0)
+        return Slice(users, new, chunks, counters), max((user.applied for user in users), default=0)
 
     def mark_saved(self, part: Slice) -> None:
         """A slice is in state.sqlite now."""
@@ -188,6 +194,7 @@ class Residents:
             resident.saving = []
             resident.chunk = chunk.id
             resident.is_new = False
+            resident.saved_through = chunk.entries[-1].number
             if chunk.user not in self._dirty:
                 resident.snapshot = b""
                 if resident.deleted_at == 0:
@@ -213,9 +220,9 @@ class Residents:
 
     def take_recreated(self, deleted: list[Resident]) -> list[int]:
         """The dirty users (by id) whose keys belonged to these: they can be saved as soon as these are forgotten."""
-        next_holders = {}
+        next_holders, ids = {}, {resident.id for resident in deleted}
         for key in {resident.key for resident in deleted}:
-            next_holders[key] = next((r for r in self._holders(key) if r not in deleted), None)
+            next_holders[key] = next((r for r in self._holders(key) if r.id not in ids), None)
         return sorted(r.id for r in next_holders.values() if r is not None and r.id in self._dirty)
 
     def mark_deleted(self, deleted: list[Resident]) -> None:
@@ -226,9 +233,17 @@ class Residents:
             if not left:
                 del self._deleted[resident.key]
 
-    def unsaved(self) -> list[Resident]:
-        """The users of whom something is not saved yet."""
-        return [resident for resident in (self._saving | self._dirty).values() if resident.deleted_at == 0]
+    def unsaved_events(self) -> Iterator[tuple[UserKey, EventEntry]]:
+        """Everything that is not saved yet, newest first."""
+        for resident, entry in reversed(self._timeline):
+            if entry.number > resident.saved_through and resident.deleted_at == 0:
+                yield resident.key, entry
+
+    def forget_saved(self) -> None:
+        """Let go of what is remembered of events that have been saved: all but those behind one that has not."""
+        timeline = self._timeline
+        while timeline and (timeline[0][1].number <= timeline[0][0].saved_through or timeline[0][0].deleted_at):
+            timeline.popleft()
 
     def deleted_ids(self) -> frozenset[int]:
         """The ids of deleted users that may still be in state.sqlite."""

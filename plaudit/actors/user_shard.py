@@ -27,11 +27,13 @@ from plaudit.storage.backup import BackedUp, copy_databases, finish_copy
 from plaudit.storage.directory import ShardManifest, check_shard_directory, save_shard_manifest
 from plaudit.storage.errors import Corrupt, Fenced, InUse, OtherRules, StorageError, Unusable, WrongDirectory
 from plaudit.storage.files import DirectoryLock
+from plaudit.storage.log import FILES as LOG_FILES
 from plaudit.storage.log import Log
 from plaudit.storage.records import CatalogChange, Quarantined, Record, decode_body
 from plaudit.storage.seal import UNDECODABLE
 from plaudit.storage.state import FILE_NAME as STATE_NAME
 from plaudit.storage.state import StateStore
+from plaudit.storage.wal import Trust
 
 Durability = Literal["commit", "process"]
 LOCK_RETRY_S = 0.05
@@ -82,6 +84,7 @@ class UserShard:
         self._opened: Opened | None = None
         self._has_failed = False
         self._error: BaseException | None = None
+        self._manifest: ShardManifest
         self._state: StateStore
         self._log: Log
         self._executor: Executor
@@ -120,6 +123,7 @@ class UserShard:
             await self._committer.close()
             await self._executor.drain()
             await self._checkpointer.close()
+            self._note(is_open=False)  # before its log may be missing
             await self._log.close(through=self._state.checkpoint.applied)
             await self._state.close()
         except BaseException:
@@ -217,16 +221,19 @@ class UserShard:
 
     async def _take_over(self, stack: contextlib.AsyncExitStack) -> list[Record]:
         """Lock the directory and open its files as their newest owner; returns the tail of the log."""
-        manifest = check_shard_directory(self._directory, self._settings.data_id, self._settings.index)
+        self._manifest = manifest = check_shard_directory(self._directory, self._settings.data_id, self._settings.index)
         await self._take_lock()
         stack.callback(self._lock.leave)
         state_path = self._directory / STATE_NAME
         if manifest.has_state and not state_path.exists():
             raise WrongDirectory(f"{state_path}: missing; the shard's users would be lost, so restore it from a backup")
+        if manifest.is_open and not any(self._directory.glob(LOG_FILES)):
+            raise WrongDirectory(f"{self._directory / LOG_FILES}: missing; the shard was not closed, so it had a log")
         same_boot, is_synced = self._lock.same_boot, self._settings.durability == "commit"
-        self._state = await StateStore.open(self._directory, "written" if same_boot else "unknown")
+        trust: Trust = "written" if same_boot else "unknown"
+        self._state = await StateStore.open(self._directory, trust, must_exist=manifest.has_state)
         stack.push_async_callback(self._state.close)
-        self._note(manifest, has_state=True, synced=manifest.synced and is_synced)
+        self._note(has_state=True, synced=manifest.synced and is_synced)
         self._log, tail = await Log.open(
             self._directory,
             self._state.epoch,
@@ -235,14 +242,15 @@ class UserShard:
             trust="appended" if same_boot else "synced" if manifest.synced else "unknown",
         )
         stack.push_async_callback(self._log.close)
-        self._note(manifest, has_state=True, synced=is_synced)
+        self._note(is_open=True, synced=is_synced)
         return tail
 
-    def _note(self, manifest: ShardManifest, *, has_state: bool, synced: bool) -> None:
-        """Keep in the manifest what its next owner has to know of the files."""
-        changed = replace(manifest, has_state=has_state, synced=synced)
-        if changed != check_shard_directory(self._directory, manifest.data, manifest.shard):
+    def _note(self, **changes: bool) -> None:
+        """Keep in the manifest what its next owner has to know of the files. Two fsyncs, if it is news."""
+        changed = replace(self._manifest, **changes)
+        if changed != self._manifest:
             save_shard_manifest(self._directory, changed)
+            self._manifest = changed
 
     def _check_owner(self) -> None:
         if not self._lock.is_held():
@@ -279,7 +287,10 @@ class UserShard:
             self._stamp.raise_to(entry.at_ms)
             start = 4 * (number - record.first)
             digests = record.digests[start : start + 4 * len(entry.commands)]
-            wrong = await self._executor.replay(entry, number, digests)
+            try:
+                wrong = await self._executor.replay(entry, number, digests)
+            except Exception as error:
+                raise Corrupt(f"{place} cannot be replayed: {error!r}") from error
             if wrong is not None:
                 raise Corrupt(f"{place}: replaying command {wrong} gives another state than the one that was logged")
             number += len(entry.commands)

@@ -39,6 +39,8 @@ class ShardManifest(msgspec.Struct, frozen=True):
     format: int = FORMAT
     has_state: bool = False
     """The shard has been opened: if its state is missing, it has been lost."""
+    is_open: bool = False
+    """It has been opened and not been closed since: if its log is missing, it has been lost."""
     synced: bool = False
     """Every commit in its log was on the disk before the next one began."""
 

@@ -12,6 +12,8 @@ from plaudit.storage.segment import Segment
 from plaudit.storage.sqlite import Synchronous, explain
 from plaudit.storage.wal import Trust
 
+FILES = "log-????????.sqlite"
+"""The names of its files, as a pattern."""
 SEGMENT_SIZE_BYTES = 16 * 2**20
 
 
@@ -52,7 +54,7 @@ class Log:
         log = cls(directory, epoch, synchronous, segment_size)
         async with contextlib.AsyncExitStack() as stack:
             old = []
-            for path in sorted(directory.glob("log-????????.sqlite")):
+            for path in sorted(directory.glob(FILES)):
                 old.append(await Segment.open(path, epoch, trust=trust))
                 stack.push_async_callback(old[-1].close)
             tail = _join([(segment.path, await segment.read()) for segment in old], after)

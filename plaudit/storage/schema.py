@@ -16,6 +16,10 @@ from plaudit.storage.snapshots import StoredUser
 
 SCHEMA_VERSION = 2
 
+SPAN_MS = 86_400_000
+LONG_SPAN = f"until_ms - from_ms > {SPAN_MS}"
+"""Events wait seconds for a checkpoint, or minutes while a backup holds it; days if the machine slept meanwhile."""
+
 _TABLES = (
     """
 CREATE TABLE checkpoint (
@@ -28,6 +32,8 @@ CREATE TABLE history (
 CREATE TABLE spans (
     first INTEGER PRIMARY KEY, last INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL
 );
+CREATE INDEX spans_by_time ON spans (until_ms);
+CREATE INDEX long_spans ON spans (first) WHERE {long_span};
 CREATE TABLE counters (
     name TEXT NOT NULL, number INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, number)
 ) WITHOUT ROWID;

@@ -107,17 +107,18 @@ def remove_user(connection: sqlite3.Connection, user: int) -> None:
         connection.execute(statement, (user,))
 
 
-def purge_slots(connection: sqlite3.Connection, after: int, limit: int, users: Sequence[int]) -> int | None:
-    """Delete what the next slots hold of these users; returns the last slot looked at, None at the end. O(limit)."""
+def purge_slots(connection: sqlite3.Connection, after: int, limit: int) -> int | None:
+    """Delete what the next slots hold of users in `purges`; returns the last slot that was looked at, None at the end.
+
+    O(limit).
+    """
     row = connection.execute(
         "SELECT max(slot) FROM (SELECT slot FROM snapshots WHERE slot > ? ORDER BY slot LIMIT ?)", (after, limit)
     ).fetchone()
     last: int | None = row[0]
     if last is not None:
-        marks = ", ".join("?" * len(users))
         connection.execute(
-            f"DELETE FROM snapshots WHERE slot > ? AND slot <= ? AND user IN ({marks})",
-            (after, last, *users),
+            "DELETE FROM snapshots WHERE slot > ? AND slot <= ? AND user IN (SELECT user FROM purges)", (after, last)
         )
     return last
 

@@ -29,14 +29,14 @@ NO_MIGRATIONS: Migrations = {}
 @contextlib.asynccontextmanager
 async def opening(
     path: Path,
-    schema: str,
+    schema: str | None,
     version: int,
     synchronous: Synchronous = "FULL",
     *,
     migrations: Migrations = NO_MIGRATIONS,
     trust: Trust = "unknown",
 ) -> AsyncIterator[aiosqlite.Connection]:
-    """A connection to a file with the tables of `schema`, which are made if the file is new.
+    """A connection to a file with the tables of `schema`, which are made if the file is new; None: it must have some.
 
     WAL mode, exclusive, each statement a transaction of its own; SQLite's automatic checkpoint is off, because it would
     run inside a commit. `FULL` is one fsync a commit; `NORMAL` survives the process but not a power cut. The connection
@@ -57,6 +57,8 @@ async def opening(
         )
         cut_wal(wal)
         if not await connection.execute_fetchall("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
+            if schema is None:
+                raise Corrupt(f"{path}: empty, and it should not be")
             await connection.executescript(schema)
         await _migrate(connection, path, version, migrations)
         yield connection

@@ -29,7 +29,7 @@ from plaudit.storage.errors import Corrupt, Fenced
 from plaudit.storage.history import Chunk, decode_chunk, encode_chunk
 from plaudit.storage.key_index import KeyEntry, KeyUse, hash_key
 from plaudit.storage.rows import insert_rows, round_up
-from plaudit.storage.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION
+from plaudit.storage.schema import LONG_SPAN, MIGRATIONS, SCHEMA, SCHEMA_VERSION, SPAN_MS
 from plaudit.storage.seal import UNDECODABLE, seal, unseal
 from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.sqlite import UNREADABLE, explain, hop, opening
@@ -44,6 +44,9 @@ PROBLEMS_MAX = 3
 
 _CHUNK = "id, CAST(user AS INTEGER), CAST(previous AS INTEGER), CAST(entries AS BLOB)"
 """In a damaged row anything may be a text, even one that is none."""
+PURGE_SLOTS = 4096
+PURGE_CHUNKS = 64
+
 _SAVE_CHUNKS = "INSERT INTO history (id, user, previous, entries) VALUES {rows}"
 _SAVE_GATEWAYS = "INSERT OR REPLACE INTO gateways (id, replies) VALUES {rows}"
 _SAVE_COUNTERS = (
@@ -66,13 +69,11 @@ class Slice(Struct, frozen=True):
     chunks: list[Chunk]
     counters: dict[Counter, int]
     """What to add to each."""
-    at_ms: int
-    """The stamp of the moment it was taken: nothing in it, or in a slice before it, is later."""
     gateways: list[tuple[int, bytes]] = []
 
 
 class Span(Struct, frozen=True):
-    """The chunks of a slice, and a time when the newest of their events were. Later spans have later times."""
+    """The chunks of a slice, and when their events were: nothing in it, or in an older span, is after `until_ms`."""
 
     first: int
     last: int
@@ -105,27 +106,29 @@ class StateStore:
         self.epoch = epoch
         self.checkpoint = checkpoint
         self._connection = connection
-        # SQLite's locks would go with any descriptor of the file that is closed before the connection
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = -1
+        """Of the main file. SQLite's locks would go with any that is closed before the connection."""
         self._users = 0
         self.pause_ratio = 0.0
         """How long each write is followed by a pause, in times of what it took: lookups share its thread."""
 
     @classmethod
-    async def open(cls, directory: Path, trust: Trust = "unknown") -> "StateStore":
+    async def open(cls, directory: Path, trust: Trust = "unknown", *, must_exist: bool = False) -> "StateStore":
         """Open, create or migrate the state and raise its epoch: older owners can write nothing from here on.
 
-        `trust` is `written` if the machine has not been started since the last owner, else `unknown`.
+        `trust` is `written` if the machine has not been started since the last owner, else `unknown`. With `must_exist`
+        a file without tables is Corrupt, not new.
         """
         path = directory / FILE_NAME
-        schema = SCHEMA.format(schema=SCHEMA_VERSION)
+        schema = None if must_exist else SCHEMA.format(schema=SCHEMA_VERSION)
         async with opening(path, schema, SCHEMA_VERSION, migrations=MIGRATIONS, trust=trust) as connection:
             raised = list(await connection.execute_fetchall("UPDATE meta SET epoch = epoch + 1 RETURNING epoch"))
             rows = list(await connection.execute_fetchall("SELECT number, applied, at_ms, reached FROM checkpoint"))
-            await connection.executescript("PRAGMA synchronous=OFF; PRAGMA secure_delete=ON")
             store = cls(path, connection, raised[0][0], Checkpoint(*rows[0]))
             await store._check_names()
             store._users = (await store.load_counters()).get(("users", 0), 0)
+            await connection.executescript("PRAGMA synchronous=OFF; PRAGMA secure_delete=ON")
+            store._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         return store
 
     async def _check_names(self) -> None:
@@ -185,13 +188,24 @@ class StateStore:
         rows = await self._fetch(f"SELECT {_CHUNK} FROM history WHERE id BETWEEN ? AND ? ORDER BY id", (first, last))
         return [decode_chunk(row, str(self.path)) for row in rows]
 
-    async def load_spans(self, before: int, limit: int = 100) -> list[Span]:
+    async def load_spans(self, before: int, limit: int = 1000) -> list[Span]:
         """The spans of the chunks below id `before`, newest first."""
         rows = await self._fetch(
             "SELECT first, last, from_ms, until_ms FROM spans WHERE first < ? ORDER BY first DESC LIMIT ?",
             (before, limit),
         )
         return [Span(*row) for row in rows]
+
+    async def find_end(self, at_ms: int) -> int | None:
+        """The id of a chunk that comes after all events up to a time; None if any may have one. O(log n + long spans)."""
+        rows = await self._fetch(
+            "SELECT max("
+            "(SELECT first FROM spans WHERE until_ms > ? ORDER BY until_ms, first LIMIT 1), "
+            f"coalesce((SELECT max(last) + 1 FROM spans WHERE {LONG_SPAN} AND from_ms <= ?), 0))",
+            (at_ms + SPAN_MS, at_ms),
+        )
+        end: int | None = rows[0][0]
+        return end
 
     async def load_names(self, users: Iterable[int]) -> dict[int, UserKey]:
         """The keys of users by id; those that have been deleted are not in it."""
@@ -281,38 +295,45 @@ class StateStore:
         self.checkpoint = Checkpoint(number + 1, applied, at_ms, max(reached, applied))
 
     async def purge(self) -> None:
-        """Erase the history and the keys of users who have been deleted, a little at a time. Resumes what was begun."""
-        purges = {row[0]: row[1] for row in await self._fetch("SELECT user, chunk FROM purges")}
-        if not purges:
+        """Erase old snapshots, history and keys of users who have been deleted, a little at a time.
+
+        Resumes what was begun. O(all snapshots + their history), at any number of users.
+        """
+        users = [row[0] for row in await self._fetch("SELECT user FROM purges")]
+        if not users:
             return
         slot: int | None = 0
         while slot is not None:
-            slot = await self._write(snapshots.purge_slots, slot, 4096, list(purges))
+            slot = await self._write(snapshots.purge_slots, slot, PURGE_SLOTS)
             await self.copy_wal()
-        for user, chunk in purges.items():
-            left: int | None = chunk
-            while left is not None:
-                left = await self._write(_purge_chain, user, await self.load_chain(left, 64))
-            await self._write(_end_purge, user)
+        for user in users:
+            while await self._write(_purge_chain, user, str(self.path)):
+                await self.copy_wal()
         await self.copy_wal(erase=True)
+        await self._write(_end_purges)  # not before: after a kill, the next owner has to erase again
 
     async def copy_wal(self, *, erase: bool = False) -> None:
-        """Copy the -wal file into the main file, if it is large, or to erase what it holds. The caller writes nothing
-        meanwhile; lookups wait for the copying only.
+        """Copy the -wal file into the main file, if it is large, or to erase what it holds; three fsyncs.
+
+        The caller writes nothing meanwhile; lookups wait for the copying only. Each step is on the disk before the next
+        begins. Last, the -wal file is empty there too: a power cut could otherwise leave a part of it from before the
+        copy, as good as new, and SQLite would put it over what is newer.
         """
         wal = self.path.with_name(f"{self.path.name}-wal")
         if wal.stat().st_size > WAL_BYTES_MAX or erase:
             await self._sync_wal()
-            await self._fetch("PRAGMA wal_checkpoint(PASSIVE)")
+            ((_, frames, copied),) = await self._fetch("PRAGMA wal_checkpoint(PASSIVE)")
+            assert frames == copied, f"{self.path}: {copied} of {frames} frames copied"
             await asyncio.to_thread(os.fsync, self._descriptor)
-            # Not before: without its own syncs, SQLite would empty the one file while the other is not on disk yet
             await self._fetch("PRAGMA wal_checkpoint(TRUNCATE)")
+            await self._sync_wal()
 
     async def close(self) -> None:
-        """Close the file: SQLite copies the -wal file, with its own syncs."""
-        with contextlib.suppress(*UNREADABLE, ValueError):
-            await self._connection.execute_fetchall("PRAGMA synchronous=FULL")
+        """Close the file: SQLite copies the -wal file, with its own syncs, unless it thinks that all is copied."""
         try:
+            with contextlib.suppress(*UNREADABLE, ValueError):
+                await self._connection.execute_fetchall("PRAGMA synchronous=FULL")
+                await asyncio.to_thread(os.fsync, self._descriptor)
             await self._connection.close()
         finally:
             if self._descriptor >= 0:
@@ -377,9 +398,12 @@ def _save(connection: sqlite3.Connection, part: Slice, users: int) -> None:
     insert_rows(connection, _SAVE_GATEWAYS, [(id_, seal(replies, f"gateway {id_}")) for id_, replies in part.gateways])
     insert_rows(connection, _SAVE_COUNTERS, [(*counter, value) for counter, value in part.counters.items()])
     if part.chunks:
-        from_ms = min(entry.at_ms for chunk in part.chunks for entry in chunk.entries)
-        span = (part.chunks[0].id, part.chunks[-1].id, from_ms, part.at_ms)
-        connection.execute("INSERT INTO spans (first, last, from_ms, until_ms) VALUES (?, ?, ?, ?)", span)
+        times = [entry.at_ms for chunk in part.chunks for entry in chunk.entries]
+        connection.execute(
+            "INSERT INTO spans (first, last, from_ms, until_ms) "
+            "VALUES (?, ?, ?, max(?, coalesce((SELECT max(until_ms) FROM spans), 0)))",
+            (part.chunks[0].id, part.chunks[-1].id, min(times), max(times)),
+        )
     connection.execute(
         "UPDATE checkpoint SET reached = max(reached, ?), next_user = max(next_user, ?), "
         "next_chunk = max(next_chunk, ?)",
@@ -399,17 +423,27 @@ def _delete(connection: sqlite3.Connection, user: StoredUser, completed: Sequenc
     insert_rows(connection, _SAVE_COUNTERS, [(*counter, value) for counter, value in counters.items()])
 
 
-def _purge_chain(connection: sqlite3.Connection, user: int, chunks: list[Chunk]) -> int | None:
-    """Erase the newest chunks of a deleted user, and their keys; returns the next."""
-    key_index.remove_entries(connection, (entry for chunk in chunks for entry in key_entries(chunk)))
-    connection.executemany("DELETE FROM history WHERE id = ?", [(chunk.id,) for chunk in chunks])
-    left = chunks[-1].previous
+def _purge_chain(connection: sqlite3.Connection, user: int, place: str) -> bool:
+    """Erase the newest chunks of a deleted user, and their keys; False if these were the last.
+
+    A chunk that cannot be read goes too; its keys stay in the index, under hashes that nobody asks for.
+    """
+    (left,) = connection.execute("SELECT chunk FROM purges WHERE user = ?", (user,)).fetchone()
+    for _ in range(PURGE_CHUNKS):
+        row = connection.execute("SELECT id, user, previous, entries FROM history WHERE id = ?", (left,)).fetchone()
+        if row is None:
+            connection.execute("UPDATE purges SET chunk = NULL WHERE user = ?", (user,))
+            return False
+        with contextlib.suppress(Corrupt):
+            key_index.remove_entries(connection, key_entries(decode_chunk(row, place)))
+        connection.execute("DELETE FROM history WHERE id = ?", (left,))
+        left = row[2]
     connection.execute("UPDATE purges SET chunk = ? WHERE user = ?", (left, user))
-    return left
+    return True
 
 
-def _end_purge(connection: sqlite3.Connection, user: int) -> None:
-    connection.execute("DELETE FROM purges WHERE user = ?", (user,))
+def _end_purges(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM purges")
 
 
 def _find_keys(connection: sqlite3.Connection, uses: list[KeyUse], place: str) -> dict[KeyUse, bytes | Corrupt]:

@@ -3,12 +3,13 @@
 import itertools
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from plaudit.actors.clock import Clock, system_clock
 from plaudit.actors.messages import Reply
@@ -25,6 +26,7 @@ from tests.storage.builders import copy_as_killed
 CATALOG = study_catalog()
 DATA_ID = "data-of-tests"
 _event_ids = itertools.count(1)
+_runs = itertools.count(1)
 
 
 def make_settings(data: Path, sockets: Path) -> ShardSettings:
@@ -111,3 +113,23 @@ def total_in(reply: Reply) -> int:
     assert reply.status in {201, 202}, reply
     total: int = msgspec.json.decode(reply.body)["total"]
     return total
+
+
+async def checkpoint_and_be_killed(host: InlineHost, settings: ShardSettings) -> list[ShardSettings]:
+    """Save everything now; returns shards on what a kill before or after each step of it would have left."""
+    shard, kills = shard_in(host), next(_runs)
+    killed = [killed_now(settings, f"{kills}-before")]
+
+    def stepped(name: str, step: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            result = await step(*args, **kwargs)
+            killed.append(killed_now(settings, f"{kills}-{len(killed)}-{name}"))
+            return result
+
+        return run
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in [(shard._state, "_write"), (shard._log, "start_segment"), (shard._log, "cut")]:
+            patch.setattr(owner, name, stepped(name, getattr(owner, name)))
+        await checkpoint(host)
+    return killed

@@ -12,6 +12,7 @@ from plaudit.actors.messages import PROTOCOL, Batch, Hello, Replies, Reply, deco
 from plaudit.actors.shard_client import WINDOW
 from plaudit.actors.transport import Connection, connect
 from plaudit.actors.user_shard import UserShard
+from plaudit.engine.commands import ReadMetrics
 from tests.actors.shards import event, make_settings, total_in
 from tests.catalogs import study_catalog
 from tests.engine.builders import CREATED_MS
@@ -96,6 +97,64 @@ def test_what_was_stored_is_remembered_again() -> None:
     assert (after.find(7, 1), after.find(7, 2)) == ({}, replies(0, 255, batch=2))
 
 
+def test_a_batch_is_too_old_when_its_replies_may_have_been_forgotten() -> None:
+    dedupe = Dedupe()
+    newest = 10 * WINDOW
+    for number in (newest - 1, newest, newest - 1):
+        assert dedupe.take(7, number)
+        dedupe.remember(7, number, replies(0, batch=number))
+    taken = {number: dedupe.take(7, number) for number in range(1, newest + 1)}
+    assert taken == {number: number > newest - WINDOW for number in taken}
+    assert dedupe.take(8, 1)
+    assert dedupe.take(7, newest + WINDOW)
+    assert not dedupe.take(7, newest)
+
+
+def test_a_batch_without_replies_to_keep_makes_older_ones_too_old_as_well() -> None:
+    """Its gateway would not have sent it before it had theirs."""
+    dedupe = Dedupe()
+    dedupe.remember(7, 1, replies(0))
+    assert dedupe.take(7, 1 + WINDOW)
+    assert not dedupe.take(7, 1)
+    assert dedupe.find(7, 1) == replies(0)
+
+
+def test_what_was_stored_says_which_batches_are_too_old() -> None:
+    before, after = Dedupe(), Dedupe()
+    before.remember(7, 9, replies(0, batch=9))
+    after.restore(dict(before.take_changed()))
+    assert not after.take(7, 9 - WINDOW)
+    assert [after.take(7, number) for number in (9 - WINDOW + 1, 9, 10)] == [True] * 3
+
+
+def test_a_batch_that_is_executed_is_known_before_it_is_durable() -> None:
+    dedupe = Dedupe()
+    dedupe.expect(7, 1, replies(0, 1))
+    dedupe.expect(7, 1, replies(3))
+    assert dedupe.find(7, 1) == replies(0, 1, 3)
+    assert (dedupe.gateways(), dedupe.take_changed()) == ([], [])
+    dedupe.remember(7, 1, replies(0, 1))
+    assert dedupe.find(7, 1) == replies(0, 1, 3)
+    stored = Dedupe()
+    stored.restore(dict(dedupe.take_changed()))
+    assert stored.find(7, 1) == replies(0, 1)
+    dedupe.remember(7, 1, replies(3))
+    stored.restore(dict(dedupe.take_changed()))
+    assert stored.find(7, 1) == replies(0, 1, 3)
+
+
+def test_gateways_that_only_read_are_not_remembered_for_ever() -> None:
+    dedupe = Dedupe()
+    dedupe.remember(0, 1, replies(0))
+    for gateway in range(1, 5 * GATEWAYS_MAX):
+        assert dedupe.take(gateway, 1)
+        assert dedupe.take(gateway, 1 + WINDOW)
+        assert not dedupe.take(gateway, 1)
+    assert len(dedupe._newest) <= 2 * GATEWAYS_MAX
+    assert dedupe.find(0, 1) == replies(0)
+    assert not dedupe.take(0, 1 - WINDOW)
+
+
 @pytest.mark.parametrize("garbage", [b"", b"\xc1", b"\x80\x80", msgspec.msgpack.encode({1: {0: [201]}})])
 def test_what_was_not_stored_like_this_is_refused(garbage: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
@@ -115,9 +174,12 @@ class Gateway:
         await self._answers.get()
 
     async def answer(self) -> Reply:
+        return (await self.answers())[0]
+
+    async def answers(self) -> tuple[Reply, ...]:
         message = decode_to_gateway(await asyncio.wait_for(self._answers.get(), 5))
         assert isinstance(message, Replies)
-        return message.replies[0]
+        return message.replies
 
     def frame_received(self, payload: bytes) -> None:
         self._answers.put_nowait(payload)
@@ -157,3 +219,30 @@ async def test_a_batch_that_is_sent_again_before_it_is_durable_is_applied_once(t
         found.connection.send(batches[1])
         totals.append(total_in(await found.answer()))
     assert totals == [5, 6]
+
+
+async def test_a_batch_that_comes_too_late_is_ignored(tmp_path: Path) -> None:
+    """It was on its way on a connection that is dead: its gateway has the replies, or it would not have gone on."""
+    async with open_shard(tmp_path / "data") as (late, found):
+        for number in range(1, WINDOW + 2):
+            found.connection.send(encode(Batch(number, (0,), (event("sam", 1, key=f"key {number}"),))))
+            assert total_in(await found.answer()) == number
+        late.connection.send(encode(Batch(1, (0,), (event("sam", 100),))))
+        late.connection.send(encode(Batch(WINDOW + 1, (0,), (event("sam", 100),))))
+        assert total_in(await late.answer()) == WINDOW + 1
+        found.connection.send(encode(Batch(WINDOW + 2, (0,), (event("sam", 1),))))
+        assert total_in(await found.answer()) == WINDOW + 2
+
+
+async def test_reads_are_answered_anew_when_their_batch_is_sent_again(tmp_path: Path) -> None:
+    """What is kept is what was logged: a read has changed nothing, and may see what came after."""
+    batch = encode(Batch(1, (0, 1), (event("sam", 5), ReadMetrics("sam"))))
+    async with open_shard(tmp_path / "data") as (lost, found):
+        lost.connection.send(batch)
+        first = await lost.answers()
+        lost.connection.send(encode(Batch(2, (0,), (event("sam", 1),))))
+        await lost.answer()
+        found.connection.send(batch)
+        again = await found.answers()
+    assert again[0] == first[0]
+    assert [msgspec.json.decode(reply.body)[0]["current"] for reply in (first[1], again[1])] == [5, 6]

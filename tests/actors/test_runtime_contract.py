@@ -109,8 +109,8 @@ class RuntimeContract:
             assert (again.status, total_in(again)) == (202, 1)
 
     async def test_a_shard_of_another_data_directory_is_refused(self, place: Place) -> None:
-        (Path(place.settings.directory) / "manifest.json").unlink()
         await place.host.close()
+        (Path(place.settings.directory) / "manifest.json").unlink()
         with pytest.raises(WrongDirectory, match=r"manifest\.json: missing"):
             await place.host.open(CATALOG)
 

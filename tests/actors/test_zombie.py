@@ -149,7 +149,7 @@ async def test_a_checkpoint_of_an_owner_that_has_been_replaced_writes_nothing(
 
 
 WORK: dict[str, Callable[[StateStore], Awaitable[None]]] = {
-    "save": lambda state: state.save(Slice([], [], [], {("users", 0): 7}, 0)),
+    "save": lambda state: state.save(Slice([], [], [], {("users", 0): 7})),
     "index": lambda state: state.index_keys([(7, 7)]),
     "finish": lambda state: state.finish_checkpoint(state.checkpoint.applied + 1, 0, CATALOG, [], 0),
     "purge": lambda state: state.purge(),

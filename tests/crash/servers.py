@@ -40,6 +40,10 @@ class Servers:
     def kill_a_gateway(self, choices: random.Random) -> None:
         choices.choice(self.gateways()).kill()
 
+    def kill_all_gateways(self) -> None:
+        for gateway in self.gateways():
+            gateway.kill()
+
     def gateways(self) -> list[psutil.Process]:
         """The gateway processes of a server with several."""
         return running(psutil.Process(self.current.process.pid).children(), "spawn_main")

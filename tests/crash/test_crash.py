@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.crash.load import Account, check, run_load
+from tests.crash.load import CLIENTS, Account, check, run_load
 from tests.crash.servers import Servers, is_alive
 from tests.processes import running
 
@@ -51,7 +51,7 @@ async def play_round(servers: Servers, account: Account, seed: int, *arguments: 
     }
     await run_load(url, account, seed + 1, EVENTS, kills, BREAKS_MAX)
     assert kills == {}
-    assert len(account.unanswered) <= 2 * 16
+    assert len(account.unanswered) <= 2 * CLIENTS
     await run_load(url, account, seed + 2, EVENTS, {server_dies: servers.current.kill})
     servers.start(*arguments)
     await check(servers.current.url, account)

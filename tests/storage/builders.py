@@ -143,10 +143,9 @@ def part(
     chunks: Iterable[Chunk] = (),
     counters: Mapping[Counter, int] = NO_COUNTERS,
     gateways: Iterable[tuple[int, bytes]] = (),
-    at_ms: int = CREATED_MS,
 ) -> Slice:
     """A slice of a checkpoint. Its users have never been saved, unless `new` says which have not."""
-    return Slice(list(users), list(users if new is None else new), list(chunks), dict(counters), at_ms, list(gateways))
+    return Slice(list(users), list(users if new is None else new), list(chunks), dict(counters), list(gateways))
 
 
 async def load_users(store: StateStore) -> list[StoredUser | Corrupt]:

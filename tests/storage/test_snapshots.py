@@ -35,7 +35,7 @@ def few_slots() -> Iterator[None]:
 
 def new_log() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(snapshots.SCHEMA)
+    connection.executescript(snapshots.SCHEMA + "CREATE TABLE purges (user INTEGER PRIMARY KEY);")
     return connection
 
 
@@ -63,9 +63,11 @@ class Snapshots:
         if number in self.saved:
             removed = self.saved.pop(number).id
             snapshots.remove_user(self.connection, removed)
+            self.connection.executemany("INSERT INTO purges VALUES (?)", [(removed,), (99_999,)])
             slot: int | None = 0
             while slot is not None:
-                slot = snapshots.purge_slots(self.connection, slot, 3, [removed, 99])
+                slot = snapshots.purge_slots(self.connection, slot, 3)
+            self.connection.execute("DELETE FROM purges")
             assert self.count(f"WHERE user = {removed}") == 0
 
     def count(self, where: str = "") -> int:
@@ -131,7 +133,7 @@ def test_nothing_is_cleaned_of_nothing() -> None:
         snapshots.clean_slots(connection, 5, 0)
         assert snapshots.load_users(connection, [], PLACE) == {}
         assert snapshots.scan_users(connection, 0, 10, PLACE) == []
-        assert snapshots.purge_slots(connection, 0, 10, [1]) is None
+        assert snapshots.purge_slots(connection, 0, 10) is None
 
 
 POINTERS = {
