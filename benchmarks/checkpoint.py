@@ -51,7 +51,7 @@ class Layout(Protocol):
     name: str
 
     async def fill(self, users: int, snapshot: bytes) -> None:
-        """Have this many users, with one event each."""
+        """Have this many users, with an event or two each."""
 
     async def checkpoint(self, events: dict[int, EventEntry], snapshot: bytes) -> None:
         """Save an event for each of these users, who are in the order of their numbers."""
@@ -96,8 +96,9 @@ class Plaudit:
 
     async def fill(self, users: int, snapshot: bytes) -> None:
         self._store = await StateStore.open(self._directory)
-        for start in range(0, users, 50_000):
-            await self._save(make_events(range(start, min(start + 50_000, users))), snapshot, is_new=True)
+        for is_new in (True, False):  # twice: from then on every slice has old snapshots to clear away
+            for start in range(0, users, 50_000):
+                await self._save(make_events(range(start, min(start + 50_000, users))), snapshot, is_new=is_new)
 
     async def checkpoint(self, events: dict[int, EventEntry], snapshot: bytes) -> None:
         await self._save(events, snapshot, is_new=False)

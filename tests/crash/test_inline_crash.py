@@ -34,7 +34,7 @@ async def test_killed_gateways_cost_their_clients_a_connection_each(tmp_path: Pa
     servers.start()
     try:
         kills: dict[int, Callable[[], object]] = {
-            100: lambda: servers.kill_a_gateway(choices),  # type: ignore[func-returns-value]
+            100: lambda: servers.kill_a_gateway(choices),
             300: servers.kill_all_gateways,
         }
         await run_load(servers.current.url, account, 9, EVENTS, kills, breaks_max=2)

@@ -102,18 +102,17 @@ async def test_removing_leaves_nothing(path: Path) -> None:
 async def test_a_removal_that_is_cut_short_leaves_an_empty_segment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     segment = await Segment.open(path, 1)
     await segment.append(record(1))
-    unlink = Path.unlink
+    unlink, killed = Path.unlink, path.parent.parent / f"{path.parent.name}-killed"
 
     def kill_before_main(file: Path, missing_ok: bool = False) -> None:
         if file == path:
+            copy_as_killed(path.parent, killed)
             raise KeyboardInterrupt
         unlink(file, missing_ok)
 
     monkeypatch.setattr(Path, "unlink", kill_before_main)
     with pytest.raises(KeyboardInterrupt):
         await segment.remove()
-    copy = copy_as_killed(path.parent, path.parent.parent / f"{path.parent.name}-killed") / path.name
-    await segment.close()
-    reopened = await Segment.open(copy, 2, trust="appended")
+    reopened = await Segment.open(killed / path.name, 2, trust="appended")
     assert await reopened.read() == []
     await reopened.close()

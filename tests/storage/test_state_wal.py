@@ -28,7 +28,7 @@ def noisy_slice(number: int) -> Slice:
 
 
 class CopyCounter:
-    """Counts the fsyncs of the -wal file: each comes before a copying."""
+    """Counts the fsyncs of the -wal file: one comes before a copying, one after it."""
 
     def __init__(self, store: StateStore, patch: pytest.MonkeyPatch) -> None:
         self.copies = 0
@@ -51,7 +51,7 @@ async def test_the_file_stays_small_and_is_copied_rarely(tmp_path: Path, monkeyp
             await store.copy_wal()
         assert max(sizes) <= WAL_BYTES_MAX + 75_000
         written = 40 * 75_000
-        assert 3 <= counter.copies <= written / WAL_BYTES_MAX + 2
+        assert 3 <= counter.copies / 2 <= written / WAL_BYTES_MAX + 2
         assert await load_users(store) == [one.users[0] for one in slices]
 
 
@@ -83,7 +83,7 @@ async def test_the_file_is_emptied_when_its_pages_are_on_disk_elsewhere(
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", sync)
             await store.copy_wal(erase=erase)
-        assert synced == [(WAL_NAME, size), (FILE_NAME, size)]
+        assert synced == [(WAL_NAME, size), (FILE_NAME, size), (WAL_NAME, 0)]
         assert wal.stat().st_size == 0
 
 
