@@ -24,6 +24,9 @@ from plaudit.http.errors import Invalid
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
 LIMIT_DIGITS_MAX = 4
+POSITION_MAX = 2**53
+"""Of each part: there is nothing beyond, and SQLite could not compare it."""
+ECHO_LENGTH_MAX = 50
 OK = 200
 
 
@@ -84,17 +87,21 @@ def encode_cursor(position: Position) -> str:
 
 def decode_cursor(cursor: str) -> Position:
     """The position of a cursor. Raises Invalid."""
+    refusal = Invalid("cursor: expected nextCursor of an earlier answer")
     try:
-        return msgspec.msgpack.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=Position)
+        position = msgspec.msgpack.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=Position)
     except (binascii.Error, ValueError):
-        raise Invalid("cursor: expected nextCursor of an earlier answer") from None
+        raise refusal from None
+    if not all(0 <= part <= POSITION_MAX for part in msgspec.structs.astuple(position)):
+        raise refusal
+    return position
 
 
 def _parse_limit(text: str | None) -> int:
     if text is None:
         return LIMIT_DEFAULT
     if not (text.isascii() and text.isdigit() and len(text) <= LIMIT_DIGITS_MAX and 1 <= int(text) <= LIMIT_MAX):
-        raise Invalid(f"limit: expected a whole number from 1 to {LIMIT_MAX}, got {text!r}")
+        raise Invalid(f"limit: expected a whole number from 1 to {LIMIT_MAX}, got {text[:ECHO_LENGTH_MAX]!r}")
     return int(text)
 
 
@@ -108,7 +115,8 @@ def _parse_instant(name: str, text: str | None) -> int | None:
         return int(at.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise Invalid(
-            f"{name}: expected an ISO 8601 date or date-time such as 2026-11-23T08:00:00Z, got {text!r}"
+            f"{name}: expected an ISO 8601 date or date-time such as 2026-11-23T08:00:00Z, "
+            f"got {text[:ECHO_LENGTH_MAX]!r}"
         ) from None
 
 

@@ -33,12 +33,12 @@ CREATE TABLE spans (
     first INTEGER PRIMARY KEY, last INTEGER NOT NULL, from_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL
 );
 CREATE INDEX spans_by_time ON spans (until_ms);
-CREATE INDEX long_spans ON spans (first) WHERE {long_span};
 CREATE TABLE counters (
     name TEXT NOT NULL, number INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, number)
 ) WITHOUT ROWID;
 CREATE TABLE purges (user INTEGER PRIMARY KEY, chunk INTEGER);
 """
+    + f"CREATE INDEX long_spans ON spans (first) WHERE {LONG_SPAN};"
     + snapshots.SCHEMA
     + key_index.SCHEMA
 )

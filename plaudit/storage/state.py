@@ -197,7 +197,7 @@ class StateStore:
         return [Span(*row) for row in rows]
 
     async def find_end(self, at_ms: int) -> int | None:
-        """The id of a chunk that comes after all events up to a time; None if any may have one. O(log n + long spans)."""
+        """The id of a chunk after all that have events up to a time; None if any may. O(log n + long spans)."""
         rows = await self._fetch(
             "SELECT max("
             "(SELECT first FROM spans WHERE until_ms > ? ORDER BY until_ms, first LIMIT 1), "

@@ -5,7 +5,8 @@ import pytest
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
 from plaudit.storage.errors import Corrupt, Fenced, InUse, OtherVersion
-from plaudit.storage.schema import SCHEMA_VERSION
+from plaudit.storage.history import Chunk, EventEntry
+from plaudit.storage.schema import SCHEMA_VERSION, SPAN_MS
 from plaudit.storage.state import FILE_NAME, Checkpoint, Span, StateStore, key_entries
 from tests.catalogs import study_catalog
 from tests.engine.builders import CREATED_MS, event_id
@@ -23,6 +24,11 @@ from tests.storage.builders import (
     query,
     user,
 )
+
+
+def at(at_ms: int) -> EventEntry:
+    return EventEntry(event_id(1), at_ms, 1, 1, 1)
+
 
 KEYS: list[UserKey] = [
     ("", "sam"),
@@ -118,6 +124,20 @@ async def test_spans_say_when_the_events_of_a_slice_were(tmp_path: Path) -> None
         assert await store.load_spans(4, limit=1) == [newer]
         assert await store.load_spans(3) == [older]
         assert await store.load_spans(1) == []
+
+
+async def test_chunks_that_are_all_later_than_a_time_need_not_be_looked_at(tmp_path: Path) -> None:
+    minutes = [0, 1, 5, 5000, 5001, 10_000]
+    times = [CREATED_MS + 60_000 * minute for minute in minutes]
+    slept = [Chunk(7, 1, None, (at(times[5] + 1),)), Chunk(8, 2, None, (at(times[5] + 5 * SPAN_MS),))]
+    async with opened_state(tmp_path) as store:
+        assert await store.find_end(CREATED_MS) is None
+        for number, at_ms in enumerate(times, 1):
+            await store.save(part(chunks=[Chunk(number, 1, None, (at(at_ms),))]))
+        await store.save(part(chunks=slept))
+        await store.save(part(chunks=[Chunk(9, 1, None, (at(times[5] + 9 * SPAN_MS),))]))
+        ends = [await store.find_end(at_ms) for at_ms in (0, times[2], times[3], times[5], times[5] + 1, 2**52)]
+    assert ends == [1, 4, 6, 7, 9, None]
 
 
 async def test_counters_add_up(tmp_path: Path) -> None:
