@@ -32,6 +32,7 @@ FLAGS = {
     "--ray-address": "127.0.0.1:6379",
     "--workers": "4",
     "--durability": "process",
+    "--users-in-memory": "1000",
 }
 """Every flag of `plaudit serve` with a value that is not its default."""
 

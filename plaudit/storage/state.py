@@ -334,6 +334,11 @@ class StateStore:
             with contextlib.suppress(*UNREADABLE, ValueError):
                 await self._connection.execute_fetchall("PRAGMA synchronous=FULL")
                 await asyncio.to_thread(os.fsync, self._descriptor)
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        try:
             await self._connection.close()
         finally:
             if self._descriptor >= 0:
