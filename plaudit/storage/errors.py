@@ -3,6 +3,7 @@
 StorageError
 ├── InUse           another living process holds the directory; says which
 ├── WrongDirectory  not a data directory, or not one for these settings
+├── Unusable        the file system does not let this process read or write
 ├── Corrupt         bytes that are not what was written; names the record
 ├── Fenced          a newer owner has taken over; this one must stop
 ├── OtherVersion    a file whose schema this program does not know; says which
