@@ -16,6 +16,8 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import fields
 
+from plaudit.actors.wire import LoggedAward
+
 What = Literal["users", "events"]
 Format = Literal["jsonl", "csv"]
 
@@ -53,15 +55,6 @@ class ExportedUser(Struct, frozen=True, rename="camel"):
     """Days, as of the moment of the export."""
 
 
-class ExportedAward(Struct, frozen=True, rename="camel"):
-    """Points that an event gave or took. `total` is what the user had after it."""
-
-    system: str
-    trigger_id: str
-    awarded: int
-    total: int
-
-
 class ExportedEvent(Struct, frozen=True, rename="camel"):
     """An event and what it did."""
 
@@ -76,7 +69,7 @@ class ExportedEvent(Struct, frozen=True, rename="camel"):
     attributes: dict[str, str]
     achievements: list[str]
     """The keys of those that it completed."""
-    awards: list[ExportedAward]
+    awards: list[LoggedAward]
     idempotency_key: str | None
 
 

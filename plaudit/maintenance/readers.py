@@ -6,6 +6,7 @@ from msgspec import Raw
 
 from plaudit.actors.clock import system_clock
 from plaudit.actors.replies import format_day, format_instant
+from plaudit.actors.wire import LoggedAward
 from plaudit.engine.advance import advance
 from plaudit.engine.amounts import PackedAmount, format_amount, unpack_amount
 from plaudit.engine.catalog import Catalog
@@ -14,7 +15,7 @@ from plaudit.engine.ids import format_id
 from plaudit.engine.snapshot import decode_user
 from plaudit.engine.streaks import view_streak
 from plaudit.maintenance.doctor import Copy, load_catalog, recover
-from plaudit.maintenance.export import ExportedAward, ExportedCompletion, ExportedEvent, ExportedUser, Row, What
+from plaudit.maintenance.export import ExportedCompletion, ExportedEvent, ExportedUser, Row, What
 from plaudit.storage.directory import shard_directory
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import EventEntry
@@ -117,7 +118,7 @@ def _export_event(entry: EventEntry, user: UserKey, names: _Names) -> ExportedEv
         attributes=entry.attributes,
         achievements=[names.achievements[number] for number in entry.completed],
         awards=[
-            ExportedAward(names.systems[a.system], names.triggers[a.system, a.trigger], a.awarded, a.total)
+            LoggedAward(names.systems[a.system], names.triggers[a.system, a.trigger], a.awarded, a.total)
             for a in entry.awards
         ],
         idempotency_key=entry.idempotency_key,

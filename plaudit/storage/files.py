@@ -24,6 +24,12 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
     sync_directory(path.parent)
 
 
+def sync_file(path: Path) -> None:
+    """Wait for the disk to have what has been written to a file. One fsync."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def sync_directory(directory: Path) -> None:
     """Make the directory's entries durable: what was created in it stays, what was removed is gone. One fsync."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -58,7 +58,7 @@ class DayTotal(Struct, frozen=True):
     day: int
     change: int
     total: int
-    """After the day's last event, over all events of the metric."""
+    """The metric's total, over all its events, after the last of the day's events that count here."""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,14 +1,13 @@
 """One file of the log."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import aiosqlite
 import msgspec
 
 from plaudit.storage.errors import Corrupt, Fenced
-from plaudit.storage.files import sync_directory
+from plaudit.storage.files import sync_directory, sync_file
 from plaudit.storage.records import Record
 from plaudit.storage.sqlite import UNREADABLE, Synchronous, explain, opening
 from plaudit.storage.wal import Trust
@@ -89,7 +88,7 @@ class Segment:
 
     async def sync(self) -> None:
         """Wait for the disk to have what has been appended."""
-        await asyncio.to_thread(_fsync, self.path.with_name(f"{self.path.name}-wal"))
+        await asyncio.to_thread(sync_file, self.path.with_name(f"{self.path.name}-wal"))
 
     async def read(self) -> list[Record]:
         """All records, verified and in order. Raises Corrupt, naming the record."""
@@ -129,11 +128,6 @@ class Segment:
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         finally:
             await self._connection.close()
-
-
-def _fsync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _row(record: Record) -> tuple[int, int, int, str, int, bytes, bytes]:

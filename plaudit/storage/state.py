@@ -26,6 +26,7 @@ from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
 from plaudit.storage import key_index, snapshots
 from plaudit.storage.errors import Corrupt, Fenced
+from plaudit.storage.files import sync_file
 from plaudit.storage.history import Chunk, decode_chunk, encode_chunk
 from plaudit.storage.key_index import KeyEntry, KeyUse, hash_key
 from plaudit.storage.rows import insert_rows, round_up
@@ -346,7 +347,7 @@ class StateStore:
                 self._descriptor = -1
 
     async def _sync_wal(self) -> None:
-        await asyncio.to_thread(_fsync, self.path.with_name(f"{self.path.name}-wal"))
+        await asyncio.to_thread(sync_file, self.path.with_name(f"{self.path.name}-wal"))
 
     async def _write(
         self,
@@ -487,8 +488,3 @@ def key_entries(chunk: Chunk) -> list[KeyEntry]:
 
 def _seal_catalog(catalog: Catalog) -> bytes:
     return seal(msgspec.msgpack.encode(catalog), "catalog")
-
-
-def _fsync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
