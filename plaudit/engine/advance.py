@@ -1,14 +1,26 @@
-"""What time alone has done since the user was last touched."""
+"""What time alone has done since the user was last touched: periods are closed, freezes spent and earned.
+
+One function for the timer and for the user's next event, whichever comes first. It does the same in one go as in
+many, as long as the settings stay what they are.
+"""
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from plaudit.engine.timezones import local_day
-from plaudit.engine.user import Period, Streak, User
+from plaudit.engine import calendars, trail
+from plaudit.engine.catalog import Frequency
+from plaudit.engine.compiled import CompiledCatalog
+from plaudit.engine.freezes import earn_freezes
+from plaudit.engine.pauses import find_pause, keep_pauses
+from plaudit.engine.preferences import has_streaks, rules_of
+from plaudit.engine.streaks import streak_of
+from plaudit.engine.timezones import exists, local_day
+from plaudit.engine.trail import Kind
+from plaudit.engine.user import NO_CHANGE, Change, Streak, User
 
 
-def advance(user: User, now_ms: int, moving_to: str | UnsetType | None = UNSET) -> User:
-    """The user at `now_ms`: days that have ended are closed, a streak that missed one is lost.
+def advance(user: User, catalog: CompiledCatalog, now_ms: int, moving_to: str | UnsetType | None = UNSET) -> User:
+    """The user at `now_ms`.
 
     A day never goes backwards, so a user who moves west keeps the day that has already begun. One who comes with a new
     time zone (`moving_to`) has only missed what both zones say has ended.
@@ -16,9 +28,98 @@ def advance(user: User, now_ms: int, moving_to: str | UnsetType | None = UNSET) 
     today = local_day(now_ms, user.profile.tz)
     if not isinstance(moving_to, UnsetType) and moving_to != user.profile.tz:
         today = min(today, local_day(now_ms, moving_to))
-    if today <= user.period.day:
-        return user
-    advanced = replace(user, period=Period(today))
-    if user.streak.length and today - user.streak.last_day > 1:
-        advanced.streak = Streak()
-    return advanced
+    return user if today <= user.day else _Closing(user, catalog, today).close()
+
+
+def move(user: User, catalog: CompiledCatalog, now_ms: int) -> User:
+    """The user after a change of time zone: no day that the move skipped is missed, and today is still to count."""
+    today = local_day(now_ms, user.profile.tz)
+    return user if today <= user.day else _Closing(user, catalog, today, is_moving=True).close()
+
+
+class _Closing:
+    """Brings one user to a later day."""
+
+    def __init__(self, user: User, catalog: CompiledCatalog, day: int, *, is_moving: bool = False) -> None:
+        self._user = user
+        self._settings = catalog.streaks.settings
+        self._rules = rules_of(user, catalog.streaks)
+        self._day = day
+        self._is_moving = is_moving
+        self._streaks = user.streaks
+        """With the freezes as they come and go."""
+
+    def close(self) -> User:
+        """The user on the new day."""
+        closed = {
+            frequency: self._close(frequency, streak_of(self._user.streaks, frequency))
+            for frequency in ("daily", "weekly", "monthly")
+        }
+        self._earn(self._day)
+        streaks = replace(
+            self._streaks,
+            daily=closed["daily"],
+            weekly=closed["weekly"],
+            monthly=closed["monthly"],
+            changes=self._changes(),
+            pauses=keep_pauses(self._streaks.pauses, self._day),
+        )
+        return replace(self._user, day=self._day, streaks=streaks)
+
+    def _close(self, frequency: Frequency, streak: Streak) -> Streak:
+        """One streak, with every period closed that ended before the new day."""
+        period = calendars.period_of(self._user.day, frequency)
+        end = calendars.period_of(self._day, frequency)
+        if period == end:
+            return streak
+        length, closed = streak.length, streak.trail
+        if streak.is_set or streak.counted:
+            closed = trail.append_set(closed, length) if streak.is_set else trail.append(closed, Kind.COUNTED)
+            period += 1
+        while period < end:
+            kind = self._find_kind(period, frequency, length)
+            length = 0 if kind is Kind.MISSED else length
+            count = 1 if length or self._streaks.pauses else end - period
+            closed = trail.append(closed, kind, count)
+            period += count
+        return Streak(length, streak.started_day, streak.extended_ms, trail=closed)
+
+    def _find_kind(self, period: int, frequency: Frequency, length: int) -> Kind:
+        """How a period ends that has not counted."""
+        if find_pause(self._streaks.pauses, period, frequency) is not None:
+            return Kind.PAUSED
+        if not length:
+            return Kind.MISSED
+        if self._is_moving or self._is_off(period, frequency):
+            return Kind.HELD
+        return Kind.FROZEN if self._spend_freeze(period, frequency) else Kind.MISSED
+
+    def _is_off(self, period: int, frequency: Frequency) -> bool:
+        """True for a day off, and for one that there was not."""
+        if frequency != "daily":
+            return False
+        return calendars.weekday(period) in self._rules.days_off or not exists(period, self._user.profile.tz)
+
+    def _spend_freeze(self, period: int, frequency: Frequency) -> bool:
+        """True if a freeze makes up for the period: it is spent at the midnight after, before others are earned."""
+        if frequency != self._settings.frequency or self._settings.freezes is None or not has_streaks(self._user):
+            return False
+        self._earn(calendars.last_day(period, frequency))
+        if not self._streaks.freezes:
+            return False
+        self._streaks = replace(self._streaks, freezes=self._streaks.freezes - 1)
+        return True
+
+    def _earn(self, day: int) -> None:
+        self._streaks = earn_freezes(self._streaks, self._settings.freezes, day, self._user.profile.tz)
+
+    def _changes(self) -> dict[int, Change]:
+        """The changes of the periods that go on."""
+        days = (self._user.day, self._day)
+        is_same_week = len({calendars.period_of(day, "weekly") for day in days}) == 1
+        is_same_month = len({calendars.period_of(day, "monthly") for day in days}) == 1
+        kept = {
+            metric: (0, week if is_same_week else 0, month if is_same_month else 0)
+            for metric, (_, week, month) in self._user.streaks.changes.items()
+        }
+        return {metric: change for metric, change in kept.items() if change != NO_CHANGE}

@@ -67,6 +67,10 @@ class PointsSystem(Item, frozen=True, kw_only=True):
     triggers: tuple[PointsTrigger, ...] = ()
 
 
+Frequency = Literal["daily", "weekly", "monthly"]
+EvaluationMode = Literal["OR", "AND"]
+
+
 class StreakMetric(Struct, frozen=True, kw_only=True):
     """A metric (by key) and how much of it a period needs."""
 
@@ -74,12 +78,32 @@ class StreakMetric(Struct, frozen=True, kw_only=True):
     threshold: int
 
 
+class FreezeSettings(Struct, frozen=True, kw_only=True):
+    """How many missed periods a user can make up for."""
+
+    start_count: int
+    """What a new user has."""
+    max_count: int
+    """What nothing goes beyond, and above which nothing is earned."""
+    auto_earn_interval: int | None = None
+    """Days; None: nothing is earned. Set if and only if the amount is."""
+    auto_earn_amount: int | None = None
+    since_ms: int
+    """When these settings took effect: every user's interval begins anew then, or with the user."""
+
+
 class StreakSettings(Struct, frozen=True, kw_only=True):
     """When a period counts. Without metrics, any positive change of any metric counts."""
 
-    frequency: Literal["daily"] = "daily"
-    evaluation_mode: Literal["OR", "AND"] = "OR"
+    frequency: Frequency = "daily"
+    evaluation_mode: EvaluationMode = "OR"
+    customization_enabled: bool = False
+    """Users may have metrics, a mode and days off of their own."""
+    days_off: tuple[int, ...] = ()
+    """Days of the week on which a daily streak need not be extended, ascending; 0 is Sunday."""
     metrics: tuple[StreakMetric, ...] = ()
+    freezes: FreezeSettings | None = None
+    """None: there are no freezes."""
 
 
 class Catalog(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ Encoded as MessagePack arrays, in frames and in the log; so fields are only ever
 from msgspec import UNSET, Struct, UnsetType
 
 from plaudit.engine.amounts import PackedAmount
+from plaudit.engine.catalog import EvaluationMode
 
 SINGLE_TENANT = ""
 
@@ -36,6 +37,79 @@ class RecordEvent(Struct, frozen=True, array_like=True, tag="event"):
     tenant: str = SINGLE_TENANT
 
 
+class Advance(Struct, frozen=True, array_like=True, tag="advance"):
+    """Let happen what time alone does. From a timer, never from a gateway."""
+
+    user_id: str
+    tenant: str = SINGLE_TENANT
+
+
+class StreakMetricFields(Struct, frozen=True, array_like=True):
+    """A metric (by key) and the change that a period needs of it."""
+
+    key: str
+    threshold: PackedAmount
+
+
+class StreakPreferenceFields(Struct, frozen=True, array_like=True):
+    """The streak preferences that a request passes. UNSET: keep. None: as the settings say."""
+
+    enabled: bool | UnsetType | None = UNSET
+    evaluation_mode: EvaluationMode | UnsetType | None = UNSET
+    metrics: tuple[StreakMetricFields, ...] | UnsetType | None = UNSET
+    days_off: tuple[int, ...] | UnsetType | None = UNSET
+
+
+class UpdatePreferences(Struct, frozen=True, array_like=True, tag="preferences"):
+    """Set the preferences that are passed."""
+
+    user_id: str
+    notifications: dict[str, tuple[str, ...] | None] = {}
+    """Channels by type; None forgets that the type was ever set."""
+    streak: StreakPreferenceFields = StreakPreferenceFields()
+    tenant: str = SINGLE_TENANT
+
+
+class GrantFreeze(Struct, frozen=True, array_like=True, tag="freeze"):
+    """Give the user one freeze more."""
+
+    user_id: str
+    tenant: str = SINGLE_TENANT
+
+
+class PauseStreak(Struct, frozen=True, array_like=True, tag="pause"):
+    """Pause the streak on these days, both included (proleptic ordinals in the user's time zone)."""
+
+    user_id: str
+    pause_id: bytes
+    """16 bytes, a UUIDv7 made by the gateway."""
+    first_day: int
+    last_day: int
+    tenant: str = SINGLE_TENANT
+
+
+class EndPause(Struct, frozen=True, array_like=True, tag="unpause"):
+    """Delete a pause; one that has begun ends with yesterday."""
+
+    user_id: str
+    pause_id: bytes
+    tenant: str = SINGLE_TENANT
+
+
+class RestoreStreak(Struct, frozen=True, array_like=True, tag="restore"):
+    """Bring back the longest streak of late."""
+
+    user_id: str
+    tenant: str = SINGLE_TENANT
+
+
+class ResetStreak(Struct, frozen=True, array_like=True, tag="reset"):
+    """Set the streak to zero."""
+
+    user_id: str
+    tenant: str = SINGLE_TENANT
+
+
 class ReadUser(Struct, frozen=True, array_like=True, tag="user"):
     """The user's profile."""
 
@@ -45,6 +119,21 @@ class ReadUser(Struct, frozen=True, array_like=True, tag="user"):
 
 class ReadMetrics(Struct, frozen=True, array_like=True, tag="metrics"):
     """The user's totals, with the achievements of each metric."""
+
+    user_id: str
+    tenant: str = SINGLE_TENANT
+
+
+class ReadStreak(Struct, frozen=True, array_like=True, tag="streak"):
+    """The user's streak with its last periods, the current one included."""
+
+    user_id: str
+    history_periods: int = 7
+    tenant: str = SINGLE_TENANT
+
+
+class ReadPreferences(Struct, frozen=True, array_like=True, tag="read preferences"):
+    """What the user has set."""
 
     user_id: str
     tenant: str = SINGLE_TENANT
@@ -79,9 +168,19 @@ class ReadEvents(Struct, frozen=True, array_like=True, tag="history"):
     tenant: str = SINGLE_TENANT
 
 
-Write = RecordEvent | DeleteUser
-Read = ReadUser | ReadMetrics
-Query = ReadEvents
+class FindOwners(Struct, frozen=True, array_like=True, tag="owners"):
+    """Whose these ids (16 bytes each) are: those of pauses. Asked of every shard."""
+
+    ids: tuple[bytes, ...]
+    tenant: str = SINGLE_TENANT
+    user_id: None = None
+
+
+Administer = UpdatePreferences | GrantFreeze | PauseStreak | EndPause | RestoreStreak | ResetStreak
+"""Writes to a user who exists, by somebody who looks after users."""
+Write = RecordEvent | DeleteUser | Advance | Administer
+Read = ReadUser | ReadMetrics | ReadStreak | ReadPreferences
+Query = ReadEvents | FindOwners
 """What may take a while, and so must not travel with events."""
 Command = Write | Read | Query
 

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from plaudit.engine.amounts import UNIT, to_amount
-from plaudit.engine.catalog import Achievement, Catalog, Metric, PointsSystem, PointsTrigger
+from plaudit.engine.catalog import Achievement, Catalog, Metric, PointsSystem, PointsTrigger, StreakSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,26 @@ class CompiledMetric:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledStreaks:
-    """The streak condition: amounts by metric number; empty means any positive change of any metric."""
+class StreakRules:
+    """What decides whether a period counts, and whether it has to; for all users, or for one."""
 
     thresholds: tuple[tuple[int, int], ...]
+    """Amounts by metric number; empty means any positive change of any metric."""
     every: bool
     """True if every threshold is needed (AND), False if one is enough (OR)."""
+    days_off: tuple[int, ...]
+    """Days of the week; 0 is Sunday."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStreaks:
+    """The streak settings."""
+
+    settings: StreakSettings
+    rules: StreakRules
+    """Of users who want nothing else."""
+    metrics: frozenset[int]
+    """The numbers of all live metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +82,20 @@ def compile_catalog(catalog: Catalog) -> CompiledCatalog:
         metrics=metrics,
         user_attributes=frozenset(a.key for a in catalog.attributes if a.type == "user" and not a.archived),
         event_attributes=frozenset(a.key for a in catalog.attributes if a.type == "event" and not a.archived),
-        streaks=CompiledStreaks(
-            thresholds=tuple(
-                (metrics[metric.key].definition.number, metric.threshold * UNIT)
-                for metric in catalog.streaks.metrics
-                if metric.key in metrics
-            ),
-            every=catalog.streaks.evaluation_mode == "AND",
-        ),
+        streaks=_compile_streaks(catalog.streaks, metrics),
+    )
+
+
+def _compile_streaks(settings: StreakSettings, metrics: dict[str, CompiledMetric]) -> CompiledStreaks:
+    thresholds = (
+        (metrics[metric.key].definition.number, metric.threshold * UNIT)
+        for metric in settings.metrics
+        if metric.key in metrics
+    )
+    return CompiledStreaks(
+        settings=settings,
+        rules=StreakRules(tuple(thresholds), settings.evaluation_mode == "AND", settings.days_off),
+        metrics=frozenset(metric.definition.number for metric in metrics.values()),
     )
 
 

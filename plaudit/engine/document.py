@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from plaudit.engine.catalog import EvaluationMode, Frequency
+
 KEY_PATTERN = r"^[A-Za-z0-9_-]+\Z"
 KEY_LENGTH_MAX = 100
 NAME_LENGTH_MAX = 255
@@ -20,6 +22,7 @@ Threshold = Annotated[int, Meta(ge=1, le=10**12)]
 StreakThreshold = Annotated[int, Meta(ge=1, le=10_000)]
 Points = Annotated[int, Meta(ge=-(10**12), le=10**12)]
 METRIC_VALUE_MAX = 10**15
+FREEZES_MAX = 100
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -82,12 +85,24 @@ class StreakMetricEntry(Struct, frozen=True, forbid_unknown_fields=True):
     threshold: StreakThreshold
 
 
+class FreezesEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[streak.freezes]` table."""
+
+    start_count: Annotated[int, Meta(ge=0, le=FREEZES_MAX)]
+    max_count: Annotated[int, Meta(ge=1, le=FREEZES_MAX)]
+    auto_earn_interval: Annotated[int, Meta(ge=1, le=365)] | None = None
+    auto_earn_amount: Annotated[int, Meta(ge=1, le=10)] | None = None
+
+
 class StreakEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """The `[streak]` table."""
 
-    frequency: Literal["daily"] = "daily"
-    evaluation_mode: Literal["OR", "AND"] = "OR"
+    frequency: Frequency = "daily"
+    evaluation_mode: EvaluationMode = "OR"
+    customization_enabled: bool = False
+    days_off: Annotated[tuple[Annotated[int, Meta(ge=0, le=6)], ...], Meta(max_length=6)] = ()
     metrics: tuple[StreakMetricEntry, ...] = ()
+    freezes: FreezesEntry | None = None
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,7 +112,8 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True):
     attributes: tuple[AttributeEntry, ...] = ()
     achievements: tuple[AchievementEntry, ...] = ()
     points: tuple[PointsEntry, ...] = ()
-    streak: StreakEntry = StreakEntry()
+    streak: StreakEntry | None = None
+    """None: the streak settings stay as they are."""
 
 
 class Problem(Struct, frozen=True):
@@ -167,9 +183,21 @@ def _points_problems(document: Document, metrics: set[str]) -> Iterator[Problem]
 
 
 def _streak_problems(document: Document, metrics: set[str]) -> Iterator[Problem]:
-    yield from _duplicates("[[streak.metrics]]", (metric.key for metric in document.streak.metrics))
-    for metric in document.streak.metrics:
+    streak = document.streak
+    if streak is None:
+        return
+    yield from _duplicates("[[streak.metrics]]", (metric.key for metric in streak.metrics))
+    for metric in streak.metrics:
         yield from _unknown_metric(f'[[streak.metrics]] "{metric.key}"', "key", metric.key, metrics)
+    if len(set(streak.days_off)) < len(streak.days_off):
+        yield Problem("[streak]", "days_off", "expected each day of the week at most once")
+    if streak.days_off and streak.frequency != "daily":
+        yield Problem("[streak]", "days_off", f"expected none, since the frequency is {streak.frequency}")
+    freezes = streak.freezes
+    if freezes is not None and freezes.max_count < freezes.start_count:
+        yield Problem("[streak.freezes]", "max_count", f"expected at least start_count ({freezes.start_count})")
+    if freezes is not None and (freezes.auto_earn_interval is None) != (freezes.auto_earn_amount is None):
+        yield Problem("[streak.freezes]", "auto_earn_amount", "expected with auto_earn_interval, or neither of them")
 
 
 def _unknown_metric(table: str, key: str, metric: str, metrics: set[str]) -> Iterator[Problem]:

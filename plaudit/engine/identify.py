@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from plaudit.engine.advance import move
 from plaudit.engine.commands import UserFields
 from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.errors import Invalid
+from plaudit.engine.freezes import first_streaks
 from plaudit.engine.timezones import find_zone, local_day
-from plaudit.engine.user import Period, Profile, User
+from plaudit.engine.user import Profile, User
 
 _DATE_OR_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
 
@@ -22,14 +24,15 @@ def identify(user: User | None, fields: UserFields, catalog: CompiledCatalog, no
     """
     if user is None:
         profile = _update(Profile(now_ms, now_ms), fields, catalog, now_ms)
-        return User(profile, period=Period(local_day(now_ms, profile.tz)))
+        day = local_day(now_ms, profile.tz)
+        return User(profile, day=day, streaks=first_streaks(catalog, day))
     if _says_nothing_new(user.profile, fields):
         return user
     profile = _update(user.profile, fields, catalog, now_ms)
     if profile == user.profile:
         return user
     updated = replace(user, profile=replace(profile, updated_ms=now_ms))
-    return _moved(updated, now_ms) if profile.tz != user.profile.tz else updated
+    return move(updated, catalog, now_ms) if profile.tz != user.profile.tz else updated
 
 
 def _says_nothing_new(profile: Profile, fields: UserFields) -> bool:
@@ -118,14 +121,3 @@ def check_attribute_keys(attributes: dict[str, str], known: frozenset[str], kind
         raise Invalid(
             f"Invalid attribute keys: {', '.join(unknown)}. {field}: expected keys of the catalog's {kind} attributes."
         )
-
-
-def _moved(user: User, now_ms: int) -> User:
-    """The user after a change of time zone: days that the move skipped are not missed, and today is still to count."""
-    today = local_day(now_ms, user.profile.tz)
-    if today <= user.period.day:
-        return user
-    moved = replace(user, period=Period(today))
-    if user.streak.length:
-        moved.streak = replace(user.streak, last_day=today - 1)
-    return moved

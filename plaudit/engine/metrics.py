@@ -1,10 +1,10 @@
-"""The total, and the change within the current period."""
+"""The total, and the changes within the current periods."""
 
 from msgspec.structs import replace
 
 from plaudit.engine.amounts import TOTAL_MAX
 from plaudit.engine.errors import Invalid
-from plaudit.engine.user import Period, User
+from plaudit.engine.user import NO_CHANGE, User
 
 
 def add_to_metric(user: User, metric: int, value: int) -> User:
@@ -15,6 +15,7 @@ def add_to_metric(user: User, metric: int, value: int) -> User:
     total = user.totals.get(metric, 0) + value
     if not -TOTAL_MAX <= total <= TOTAL_MAX:
         raise Invalid("value: expected a total between -10^15 and 10^15 after the event")
-    period = user.period
-    changes = {**period.changes, metric: period.changes.get(metric, 0) + value}
-    return replace(user, totals={**user.totals, metric: total}, period=Period(period.day, changes))
+    day, week, month = user.streaks.changes.get(metric, NO_CHANGE)
+    changes = {**user.streaks.changes, metric: (day + value, week + value, month + value)}
+    streaks = replace(user.streaks, changes=changes)
+    return replace(user, totals={**user.totals, metric: total}, streaks=streaks)

@@ -10,7 +10,7 @@ from plaudit.engine.identify import check_attribute_keys, identify
 from plaudit.engine.metrics import add_to_metric
 from plaudit.engine.outcome import Outcome
 from plaudit.engine.points import award_points
-from plaudit.engine.streaks import extend_streak
+from plaudit.engine.streaks import extend_streaks
 from plaudit.engine.user import User
 
 
@@ -23,15 +23,13 @@ def process(user: User | None, event: RecordEvent, catalog: CompiledCatalog, now
     if event.attributes:
         check_attribute_keys(event.attributes, catalog.event_attributes, "event")
     if user is not None:
-        user = advance(user, now_ms, event.fields.tz)
+        user = advance(user, catalog, now_ms, event.fields.tz)
     user = identify(user, event.fields, catalog, now_ms)
     number = metric.definition.number
     before = user.totals.get(number, 0)
     user = add_to_metric(user, number, unpack_amount(event.value))
     total = user.totals[number]
-    last_counted = user.streak
-    user = extend_streak(user, catalog.streaks, now_ms)
-    extended = user.streak is not last_counted
+    user, extended = extend_streaks(user, catalog, now_ms)
     user, completed = complete_achievements(user, metric, now_ms)
     user, awards = award_points(user, metric, before, total, event.event_id)
     return Outcome(user, metric, total, completed, extended, awards)

@@ -23,8 +23,10 @@ from plaudit.engine.document import (
     Document,
     MetricEntry,
     PointsEntry,
+    StreakEntry,
     TriggerEntry,
 )
+from plaudit.engine.settings import make_freezes
 
 NAMESPACE = UUID("6b3c1d4e-6a53-5a0e-9d4f-0d2f5a7c9e11")
 """Ids derive from it, so the same file gives the same ids on every installation."""
@@ -46,13 +48,22 @@ def revise(catalog: Catalog, document: Document, now_ms: int) -> Catalog:
             catalog.achievements, (_achievement(entry, now_ms) for entry in document.achievements), now_ms
         ),
         points_systems=_points_systems(catalog.points_systems, document.points, now_ms),
-        streaks=StreakSettings(
-            frequency=document.streak.frequency,
-            evaluation_mode=document.streak.evaluation_mode,
-            metrics=tuple(StreakMetric(key=m.key, threshold=m.threshold) for m in document.streak.metrics),
-        ),
+        streaks=_streaks(catalog.streaks, document.streak, now_ms),
     )
     return catalog if revised == catalog else replace(revised, version=catalog.version + 1)
+
+
+def _streaks(current: StreakSettings, entry: StreakEntry | None, now_ms: int) -> StreakSettings:
+    if entry is None:
+        return current
+    return StreakSettings(
+        frequency=entry.frequency,
+        evaluation_mode=entry.evaluation_mode,
+        customization_enabled=entry.customization_enabled,
+        days_off=tuple(sorted(entry.days_off)),
+        metrics=tuple(StreakMetric(key=m.key, threshold=m.threshold) for m in entry.metrics),
+        freezes=None if entry.freezes is None else make_freezes(current.freezes, entry.freezes, now_ms),
+    )
 
 
 def _merge(current: tuple[AnyItem, ...], wanted: Iterable[AnyItem], now_ms: int) -> tuple[AnyItem, ...]:

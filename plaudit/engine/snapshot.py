@@ -5,29 +5,71 @@ deterministic: equal histories give equal bytes, which is what digests rest on.
 """
 
 import msgspec
+from msgspec import Struct
 
+from plaudit.engine import calendars
 from plaudit.engine.amounts import PackedAmount, pack_amount, unpack_amount
-from plaudit.engine.user import Period, Profile, Streak, User
+from plaudit.engine.catalog import Frequency
+from plaudit.engine.trail import Kind, append
+from plaudit.engine.user import Change, Pause, Preferences, Profile, Reset, Streak, Streaks, User
+
+_PackedChange = tuple[PackedAmount, PackedAmount, PackedAmount]
 
 
-class _PackedPeriod(msgspec.Struct, array_like=True):
-    day: int
-    changes: dict[int, PackedAmount]
+class _PackedStreaks(Struct, array_like=True):
+    """Field for field as `Streaks`."""
+
+    daily: Streak
+    weekly: Streak
+    monthly: Streak
+    changes: dict[int, _PackedChange]
+    freezes: int
+    earned_day: int
+    pauses: tuple[Pause, ...]
+    resets: tuple[Reset, ...]
 
 
-class _PackedUser(msgspec.Struct, array_like=True):
+class _PackedUser(Struct, array_like=True):
     """Field for field as `User`, with amounts packed."""
 
     profile: Profile
     totals: dict[int, PackedAmount]
     completions: dict[int, int]
     points: dict[int, int]
-    streak: Streak
-    period: _PackedPeriod
+    day: int
+    streaks: _PackedStreaks
+    preferences: Preferences | None
 
+
+class _FirstStreak(Struct, array_like=True):
+    length: int
+    started_day: int
+    last_day: int
+    extended_ms: int
+
+
+class _FirstPeriod(Struct, array_like=True):
+    day: int
+    changes: dict[int, PackedAmount]
+
+
+class _FirstUser(Struct, array_like=True):
+    """A user before there were weekly and monthly streaks."""
+
+    profile: Profile
+    totals: dict[int, PackedAmount]
+    completions: dict[int, int]
+    points: dict[int, int]
+    streak: _FirstStreak
+    period: _FirstPeriod
+
+
+_FIRST_LAYOUT = 0x96
+"""The first byte of such a user's snapshot: an array of six."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_PackedUser)
+_first_decoder = msgspec.msgpack.Decoder(_FirstUser)
 
 
 def encode_user(user: User) -> bytes:
@@ -35,34 +77,86 @@ def encode_user(user: User) -> bytes:
     try:
         return _encoder.encode(user)
     except OverflowError:
+        streaks = user.streaks
         return _encoder.encode(
             _PackedUser(
                 user.profile,
-                _pack(user.totals),
+                {number: pack_amount(amount) for number, amount in user.totals.items()},
                 user.completions,
                 user.points,
-                user.streak,
-                _PackedPeriod(user.period.day, _pack(user.period.changes)),
+                user.day,
+                _PackedStreaks(
+                    streaks.daily,
+                    streaks.weekly,
+                    streaks.monthly,
+                    {number: _pack(change) for number, change in streaks.changes.items()},
+                    streaks.freezes,
+                    streaks.earned_day,
+                    streaks.pauses,
+                    streaks.resets,
+                ),
+                user.preferences,
             )
         )
 
 
 def decode_user(snapshot: bytes) -> User:
     """The user of a snapshot. Raises msgspec.DecodeError if it is none."""
+    if snapshot[:1] == bytes((_FIRST_LAYOUT,)):
+        return _from_first(_first_decoder.decode(snapshot))
     packed = _decoder.decode(snapshot)
+    streaks = packed.streaks
     return User(
         packed.profile,
-        _unpack(packed.totals),
+        {number: unpack_amount(amount) for number, amount in packed.totals.items()},
         packed.completions,
         packed.points,
-        packed.streak,
-        Period(packed.period.day, _unpack(packed.period.changes)),
+        packed.day,
+        Streaks(
+            streaks.daily,
+            streaks.weekly,
+            streaks.monthly,
+            {number: _unpack(change) for number, change in streaks.changes.items()},
+            streaks.freezes,
+            streaks.earned_day,
+            streaks.pauses,
+            streaks.resets,
+        ),
+        packed.preferences,
     )
 
 
-def _pack(amounts: dict[int, int]) -> dict[int, PackedAmount]:
-    return {number: pack_amount(amount) for number, amount in amounts.items()}
+def _pack(change: Change) -> _PackedChange:
+    day, week, month = change
+    return pack_amount(day), pack_amount(week), pack_amount(month)
 
 
-def _unpack(amounts: dict[int, PackedAmount]) -> dict[int, int]:
-    return {number: unpack_amount(amount) for number, amount in amounts.items()}
+def _unpack(change: _PackedChange) -> Change:
+    day, week, month = change
+    return unpack_amount(day), unpack_amount(week), unpack_amount(month)
+
+
+def _from_first(first: _FirstUser) -> User:
+    """Weekly and monthly streaks begin with what the daily one shows: no less, though it may have been more."""
+    day, changes = first.period.day, first.period.changes
+    amounts = {number: unpack_amount(amount) for number, amount in changes.items()}
+    streaks = Streaks(
+        daily=_streak_from_first(first.streak, day, "daily"),
+        weekly=_streak_from_first(first.streak, day, "weekly"),
+        monthly=_streak_from_first(first.streak, day, "monthly"),
+        changes={number: (amount, amount, amount) for number, amount in amounts.items() if amount},
+        earned_day=day,
+    )
+    totals = {number: unpack_amount(amount) for number, amount in first.totals.items()}
+    return User(first.profile, totals, first.completions, first.points, day, streaks)
+
+
+def _streak_from_first(streak: _FirstStreak, day: int, frequency: Frequency) -> Streak:
+    if not streak.length:
+        return Streak()
+    last = calendars.period_of(streak.last_day, frequency)
+    first = calendars.period_of(streak.last_day - streak.length + 1, frequency)
+    counted = last >= calendars.period_of(day, frequency)
+    length = last - first + 1
+    closed = append(b"", Kind.COUNTED, length - counted)
+    return Streak(length, streak.started_day, streak.extended_ms, counted, trail=closed)

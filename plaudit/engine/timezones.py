@@ -4,7 +4,7 @@ The zones are part of the rules: a replay must see the same midnights, so the ve
 log record (`plaudit.engine.rules`).
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
@@ -31,3 +31,19 @@ def local_day(now_ms: int, tz: str | None) -> int:
     """The calendar date of an instant (Unix ms) in a zone, as a proleptic ordinal; None is UTC."""
     zone = find_zone(tz) if tz is not None else None
     return datetime.fromtimestamp(now_ms / 1000, zone or UTC).toordinal()
+
+
+@lru_cache(maxsize=8192)
+def midnight_ms(day: int, tz: str | None) -> int:
+    """The first instant (Unix ms) of a day (an ordinal) in a zone; None is UTC.
+
+    Where clocks skip midnight, the instant of the skip; where they skip the whole day, that of the next one.
+    """
+    zone = find_zone(tz) if tz is not None else None
+    at = date.fromordinal(day)
+    return int(datetime(at.year, at.month, at.day, tzinfo=zone or UTC).timestamp()) * 1000
+
+
+def exists(day: int, tz: str | None) -> bool:
+    """False for a day that a zone has skipped, by moving across the date line."""
+    return midnight_ms(day, tz) < midnight_ms(day + 1, tz)

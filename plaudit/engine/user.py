@@ -7,6 +7,9 @@ by their proleptic ordinals (1 is 0001-01-01), instants by Unix milliseconds.
 
 from msgspec import Struct
 
+from plaudit.engine.amounts import PackedAmount
+from plaudit.engine.catalog import EvaluationMode
+
 
 class Profile(Struct, frozen=True, array_like=True, gc=False):
     """Who the user is, as far as the caller has said."""
@@ -31,21 +34,75 @@ class Profile(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Streak(Struct, frozen=True, array_like=True, gc=False):
-    """A run of consecutive days on which the condition was met. All zero if there is none."""
+    """The streak of one frequency, as of the user's day: all periods before the current one are closed."""
 
     length: int = 0
     started_day: int = 0
-    last_day: int = 0
-    """The last day that counted."""
+    """The day on which its first period counted."""
     extended_ms: int = 0
-    """When the length last grew."""
+    """When the length last grew, also if it has been lost since."""
+    counted: bool = False
+    """The current period has counted."""
+    is_set: bool = False
+    """The length was set in the current period, by a restore or a reset; a set length outlives the period."""
+    trail: bytes = b""
+    """What became of the closed periods (`plaudit.engine.trail`)."""
 
 
-class Period(Struct, frozen=True, array_like=True, gc=False):
-    """The current day, and the net change of each metric (amounts by number) within it."""
+class Pause(Struct, frozen=True, array_like=True, gc=False):
+    """Days, both included, whose periods need not count."""
 
-    day: int = 0
-    changes: dict[int, int] = {}
+    id: bytes
+    """16 bytes."""
+    first_day: int
+    last_day: int
+
+
+class Reset(Struct, frozen=True, array_like=True, gc=False):
+    """When a streak was set to zero, and on which of the user's days."""
+
+    day: int
+    at_ms: int
+
+
+Change = tuple[int, int, int]
+"""The net change of a metric in the current day, week and month: amounts."""
+NO_CHANGE: Change = (0, 0, 0)
+
+
+class Streaks(Struct, frozen=True, array_like=True, gc=False):
+    """Everything that time does something to. All three frequencies are kept at once."""
+
+    daily: Streak = Streak()
+    weekly: Streak = Streak()
+    monthly: Streak = Streak()
+    changes: dict[int, Change] = {}
+    """By metric number; without those that are zero throughout."""
+    freezes: int = 0
+    earned_day: int = 0
+    """When the interval of earning freezes last began."""
+    pauses: tuple[Pause, ...] = ()
+    """Those that can still matter, by day."""
+    resets: tuple[Reset, ...] = ()
+    """The latest ones, oldest first."""
+
+
+class StreakPreferences(Struct, frozen=True, array_like=True, gc=False):
+    """What a user wants other than the settings; None where that is not so."""
+
+    enabled: bool | None = None
+    evaluation_mode: EvaluationMode | None = None
+    metrics: tuple[tuple[int, PackedAmount], ...] | None = None
+    """Numbers of metrics, each with the change (an amount) that a period needs."""
+    days_off: tuple[int, ...] | None = None
+
+
+class Preferences(Struct, frozen=True, array_like=True, gc=False):
+    """What a user has set."""
+
+    notifications: dict[str, tuple[str, ...]] = {}
+    """Channels by type; a type that was never set is not there."""
+    streak: StreakPreferences | None = None
 
 
 class User(Struct, array_like=True, gc=False):
@@ -58,5 +115,7 @@ class User(Struct, array_like=True, gc=False):
     """When each achievement was completed, by its number, in order of completion."""
     points: dict[int, int] = {}
     """Points by system number."""
-    streak: Streak = Streak()
-    period: Period = Period()
+    day: int = 0
+    """The day that the user is in: the latest one that has begun where the user was."""
+    streaks: Streaks = Streaks()
+    preferences: Preferences | None = None

@@ -1,0 +1,110 @@
+"""What became of a streak's closed periods, in a byte or so for each run of equal ones.
+
+A byte is a kind (the high three bits) and how many periods it holds for, less one (the low five bits). After SET come
+four bytes more: the length of the streak at the end of that one period. A trail begins with the first period that was
+not missed.
+"""
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+from msgspec import Struct
+
+
+class Kind(IntEnum):
+    """How a period ended. COUNTED adds one to the length, MISSED makes it 0, SET says it, the others keep it."""
+
+    MISSED = 0
+    COUNTED = 1
+    FROZEN = 2
+    """Missed, and a freeze was spent on it."""
+    PAUSED = 3
+    HELD = 4
+    """A day off, or one that the user moved across."""
+    SET = 5
+    """The length was restored, or reset, in it."""
+
+
+class Closed(Struct, frozen=True):
+    """A closed period: how it ended, and the length of the streak then."""
+
+    kind: Kind
+    length: int
+
+
+PERIODS_MAX = 366
+"""How many periods are kept at least; no more can be asked for."""
+BYTES_MAX = 512
+"""How long a trail gets before it is cut to PERIODS_MAX periods."""
+
+_COUNT_BITS = 5
+_RUN_MAX = 1 << _COUNT_BITS
+_LENGTH_BYTES = 4
+
+
+def append(trail: bytes, kind: Kind, count: int = 1) -> bytes:
+    """The trail after `count` more periods that ended alike."""
+    if not trail and kind is Kind.MISSED:
+        return trail
+    end = trail[-1] if trail and not _ends_with_set(trail) else None
+    if end is not None and end >> _COUNT_BITS == kind:
+        merged = min(count, _RUN_MAX - 1 - (end & (_RUN_MAX - 1)))
+        trail = trail[:-1] + bytes((end + merged,))
+        count -= merged
+    full, rest = divmod(count, _RUN_MAX)
+    trail += bytes((_run(kind, _RUN_MAX),)) * full + (bytes((_run(kind, rest),)) if rest else b"")
+    return _cut(trail) if len(trail) > BYTES_MAX else trail
+
+
+def append_set(trail: bytes, length: int) -> bytes:
+    """The trail after a period in which the length was set, and which ended with `length`."""
+    trail += bytes((_run(Kind.SET, 1),)) + length.to_bytes(_LENGTH_BYTES, "big")
+    return _cut(trail) if len(trail) > BYTES_MAX else trail
+
+
+def expand(trail: bytes) -> list[Closed]:
+    """The periods of a trail, oldest first; the last one is the one before the current. O(periods)."""
+    length = 0
+    periods: list[Closed] = []
+    for kind, count, set_to in _runs(trail):
+        for _ in range(count):
+            if kind is Kind.COUNTED:
+                length += 1
+            elif kind is Kind.MISSED:
+                length = 0
+            elif kind is Kind.SET:
+                length = set_to
+            periods.append(Closed(kind, length))
+    return periods
+
+
+def _run(kind: Kind, count: int) -> int:
+    return kind << _COUNT_BITS | count - 1
+
+
+def _runs(trail: bytes) -> Iterator[tuple[Kind, int, int]]:
+    """Kind, count, and for SET the length."""
+    at = 0
+    while at < len(trail):
+        kind, count = Kind(trail[at] >> _COUNT_BITS), (trail[at] & (_RUN_MAX - 1)) + 1
+        at += 1
+        length = 0
+        if kind is Kind.SET:
+            length = int.from_bytes(trail[at : at + _LENGTH_BYTES], "big")
+            at += _LENGTH_BYTES
+        yield kind, count, length
+
+
+def _ends_with_set(trail: bytes) -> bool:
+    """True if the last bytes are a length: read from the front, since any byte may be part of one."""
+    *_, (kind, _, _) = _runs(trail)
+    return kind is Kind.SET
+
+
+def _cut(trail: bytes) -> bytes:
+    """The last PERIODS_MAX periods; the first of them says what the length was."""
+    first, *rest = expand(trail)[-PERIODS_MAX:]
+    cut = append_set(b"", first.length) if first.length else b""
+    for period in rest:
+        cut = append_set(cut, period.length) if period.kind is Kind.SET else append(cut, period.kind)
+    return cut
