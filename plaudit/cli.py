@@ -16,7 +16,15 @@ from plaudit import __version__
 from plaudit.actors.residents import DEFAULT_USERS_MAX
 from plaudit.actors.user_shard import Durability, Opened
 from plaudit.catalog_file import CatalogFileError, load_document
-from plaudit.config import DEFAULT_DATA, DEFAULT_HOST, DEFAULT_PORT, RuntimeName, Settings
+from plaudit.config import (
+    DEFAULT_DATA,
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    DEFAULT_TIMER_WINDOW_S,
+    TIMER_WINDOW_MAX_S,
+    RuntimeName,
+    Settings,
+)
 from plaudit.http.keys import is_key
 from plaudit.maintenance import commands
 from plaudit.server import ServerFailed, serve
@@ -74,6 +82,19 @@ def serve_command(
             envvar="PLAUDIT_USERS_IN_MEMORY", min=1, help="Users that each shard keeps in memory, about 2 KB each."
         ),
     ] = DEFAULT_USERS_MAX,
+    timer_window: Annotated[
+        int,
+        typer.Option(
+            envvar="PLAUDIT_TIMER_WINDOW",
+            min=0,
+            max=TIMER_WINDOW_MAX_S,
+            help="Seconds over which the users of one midnight are spread.",
+        ),
+    ] = DEFAULT_TIMER_WINDOW_S,
+    test_clock: Annotated[
+        bool,
+        typer.Option("--test-clock", envvar="PLAUDIT_TEST_CLOCK", help="Time stands still until the API moves it."),
+    ] = False,
 ) -> None:
     """Serve the API until SIGTERM or Ctrl-C. Every flag can also be set as PLAUDIT_* in the environment."""
     console = Console(highlight=False, soft_wrap=True)
@@ -94,6 +115,8 @@ def serve_command(
         workers=workers,
         durability=durability,
         users_in_memory=users_in_memory,
+        timer_window=timer_window,
+        test_clock=test_clock,
         admin_key=admin_key,
     )
     reporter = ConsoleReporter(console)

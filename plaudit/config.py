@@ -14,6 +14,8 @@ DEFAULT_DATA = Path("data")
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_SHARDS = 1
+DEFAULT_TIMER_WINDOW_S = 600
+TIMER_WINDOW_MAX_S = 3600
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -35,5 +37,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     durability: Durability = "commit"
     users_in_memory: int = DEFAULT_USERS_MAX
     """Per shard."""
+    timer_window: int = DEFAULT_TIMER_WINDOW_S
+    """Seconds over which what falls due for many users at one moment is spread. With a test clock there are none."""
+    test_clock: bool = False
+    """Time stands still until it is moved, for good in this data directory."""
     admin_key: str | None = None
     """From the environment only: an admin key in clear, never stored and never logged."""

@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
 
 import uvicorn
 import uvloop
@@ -14,7 +15,22 @@ from msgspec import Struct
 
 from plaudit.actors.router import Router
 from plaudit.actors.tuning import tune
+from plaudit.control import (
+    AnyResult,
+    ChangeStreakSettings,
+    ClockReading,
+    MoveClock,
+    NoServer,
+    ReadClock,
+    ReadStreakSettings,
+    Refused,
+    Request,
+    ask,
+)
+from plaudit.engine.catalog import StreakSettings
+from plaudit.engine.settings import StreakSettingsPatch
 from plaudit.http.app import create_app
+from plaudit.http.errors import NotDone
 from plaudit.http.keys import KeyRing
 from plaudit.storage.catalog_store import AdminKey
 
@@ -27,6 +43,38 @@ class GatewaySpec(Struct, frozen=True):
 
     addresses: list[str]
     keys: list[AdminKey]
+    data: str
+    """The data directory of the server, by which it is found."""
+    has_test_clock: bool
+
+
+class ControlledServer:
+    """The server of this gateway, by its control channel (`Administration`)."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+
+    async def read_clock(self) -> int:
+        """See `Administration`."""
+        return (await self._ask(ReadClock(), ClockReading)).now_ms
+
+    async def move_clock(self, now_ms: int) -> int:
+        """See `Administration`."""
+        return (await self._ask(MoveClock(now_ms), ClockReading)).now_ms
+
+    async def read_streak_settings(self) -> StreakSettings:
+        """See `Administration`."""
+        return await self._ask(ReadStreakSettings(), StreakSettings)
+
+    async def change_streak_settings(self, patch: StreakSettingsPatch) -> StreakSettings:
+        """See `Administration`."""
+        return await self._ask(ChangeStreakSettings(patch), StreakSettings)
+
+    async def _ask(self, request: Request, result: type[AnyResult]) -> AnyResult:
+        try:
+            return await ask(self._data, request, result)
+        except (NoServer, Refused) as error:
+            raise NotDone(str(error)) from error
 
 
 class _Uvicorn(uvicorn.Server):
@@ -64,7 +112,7 @@ async def run_gateway(
     router = Router(spec.addresses, secrets.randbits(63))
     router.start()
     config = uvicorn.Config(
-        create_app(router, KeyRing(spec.keys)),
+        create_app(router, KeyRing(spec.keys), ControlledServer(Path(spec.data)), has_test_clock=spec.has_test_clock),
         http="httptools",
         loop="none",
         ws="none",

@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol
@@ -16,20 +16,21 @@ from uuid import uuid4
 
 from plaudit.actors.catalog import CatalogActor
 from plaudit.actors.clock import system_clock
+from plaudit.actors.clock_keeper import ClockKeeper
+from plaudit.actors.formats import format_instant
 from plaudit.actors.ray_runtime import RayRuntime
 from plaudit.actors.runtime import HostLost, InlineRuntime, Runtime, ShardHost
 from plaudit.actors.supervisor import Supervisor
 from plaudit.actors.tuning import tune
 from plaudit.actors.user_shard import Opened, ShardSettings
 from plaudit.config import DEFAULT_SHARDS, Settings
-from plaudit.control import Backup, Report, listen
+from plaudit.control import listen
 from plaudit.engine.document import Document
 from plaudit.gateway import GatewaySpec, run_gateway, run_gateway_process
+from plaudit.handler import ControlHandler
 from plaudit.http.keys import hash_key, make_key
-from plaudit.maintenance.backup import back_up_running
-from plaudit.storage.backup import BackupNote
 from plaudit.storage.directory import Manifest, open_directory, shard_directory
-from plaudit.storage.errors import InUse
+from plaudit.storage.errors import WrongDirectory
 from plaudit.storage.files import DirectoryLock
 
 SOCKET_PATH_MAX = 100
@@ -95,6 +96,7 @@ class Server:
         manifest = self._open_data()
         catalog = await CatalogActor.open(self._data, system_clock)
         self._stack.push_async_callback(catalog.close)
+        keeper = await self._take_clock(catalog)
         new_key = await self._settle_keys(catalog)
         if document is not None:
             await catalog.apply(document)
@@ -102,9 +104,21 @@ class Server:
         if self._stop.is_set():
             return
         sockets = self._socket_directory()
-        hosts = await self._open_shards(runtime, manifest, catalog, sockets)
-        await self._take_commands([host for _, host in hosts], catalog, sockets)
-        spec = GatewaySpec([settings.address for settings, _ in hosts], await catalog.load_keys())
+        shards = await self._host_shards(runtime, manifest, sockets)
+        supervisor = Supervisor(shards, lambda: catalog.catalog, self._give_up, keeper.clock if keeper else None)
+        await self._open_shards(supervisor, len(shards))
+        hosts = [host for _, host in shards]
+        if keeper is not None:
+            await self._unless_stopped(keeper.start(hosts), "all that was due had happened")
+        handler = ControlHandler(self._data, hosts, supervisor, catalog, keeper)
+        self._stack.push_async_callback(handler.close)
+        await self._stack.enter_async_context(listen(self._data, sockets, handler.handle))
+        spec = GatewaySpec(
+            addresses=[settings.address for settings, _ in shards],
+            keys=await catalog.load_keys(),
+            data=str(self._data),
+            has_test_clock=keeper is not None,
+        )
         host = self._settings.host
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
@@ -142,6 +156,18 @@ class Server:
         lock.acquire()
         self._stack.callback(lock.release)
         return open_directory(self._data, self._settings.shards, str(uuid4()), DEFAULT_SHARDS)
+
+    async def _take_clock(self, catalog: CatalogActor) -> ClockKeeper | None:
+        """The test clock of the directory, if there shall be one. Raises WrongDirectory if there is, and shall not."""
+        if self._settings.test_clock:
+            return await catalog.start_test_clock()
+        times = await catalog.load_clock()
+        if times is not None:
+            raise WrongDirectory(
+                f"{self._data}: made with a test clock, which stands at {format_instant(times.target_ms)}: "
+                "start with --test-clock"
+            )
+        return None
 
     async def _settle_keys(self, catalog: CatalogActor) -> str | None:
         """See that there is an admin key. Returns it if it had to be made."""
@@ -183,10 +209,10 @@ class Server:
         self._stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         return scratch
 
-    async def _open_shards(
-        self, runtime: Runtime, manifest: Manifest, catalog: CatalogActor, sockets: Path
+    async def _host_shards(
+        self, runtime: Runtime, manifest: Manifest, sockets: Path
     ) -> list[tuple[ShardSettings, ShardHost]]:
-        """Open all shards, which listen in `sockets`, and keep them open."""
+        """Hosts for all shards, which listen in `sockets`; they are not open yet."""
         hosts: list[tuple[ShardSettings, ShardHost]] = []
         for index in range(manifest.shards):
             settings = ShardSettings(
@@ -196,10 +222,14 @@ class Server:
                 address=str(sockets / f"shard-{index:03d}.sock"),
                 durability=self._settings.durability,
                 users_max=self._settings.users_in_memory,
+                timer_window_ms=0 if self._settings.test_clock else 1000 * self._settings.timer_window,
             )
             hosts.append((settings, await runtime.host(settings)))
-        supervisor = Supervisor(hosts, lambda: catalog.catalog, self._give_up)
-        self._reporter.shards_opening(manifest.shards)
+        return hosts
+
+    async def _open_shards(self, supervisor: Supervisor, shards: int) -> None:
+        """Open all shards, and keep them open."""
+        self._reporter.shards_opening(shards)
 
         async def close_shards() -> None:
             failures = await supervisor.stop()
@@ -207,34 +237,26 @@ class Server:
                 raise ServerFailed("; ".join(failures))
 
         self._stack.push_async_callback(close_shards)
-        starting = asyncio.create_task(supervisor.start(self._reporter.shard_opened))
-        stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not starting.done():
-            starting.cancel()
         try:
-            await asyncio.gather(starting)
-        except asyncio.CancelledError:
-            raise ServerFailed("stopped before all shards were open") from None
+            await self._unless_stopped(supervisor.start(self._reporter.shard_opened), "all shards were open")
         except ExceptionGroup as group:
             first = group.exceptions[0]
             if isinstance(first, HostLost):
                 raise ServerFailed(f"the runtime does not answer: {first}") from None
             raise first from None
-        return hosts
 
-    async def _take_commands(self, hosts: list[ShardHost], catalog: CatalogActor, sockets: Path) -> None:
-        """Obey this server's operator until the server stops, one command at a time."""
-        lock = asyncio.Lock()
-
-        async def back_up(request: Backup, report: Report) -> BackupNote:
-            if lock.locked():
-                raise InUse(f"{self._data}: another backup is under way; try again when it has ended")
-            async with lock:
-                return await back_up_running(self._data, hosts, catalog, Path(request.target), report)
-
-        await self._stack.enter_async_context(listen(self._data, sockets, back_up))
+    async def _unless_stopped(self, work: Coroutine[None, None, None], end: str) -> None:
+        """Do what a start cannot do without. Raises ServerFailed if the server has to stop before the end of it."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not working.done():
+            working.cancel()
+        try:
+            await asyncio.gather(working)
+        except asyncio.CancelledError:
+            raise ServerFailed(self._failure or f"stopped before {end}") from None
 
     def _socket_directory(self) -> Path:
         """A private directory for sockets: in the data directory, or, if its path is too long, a temporary one."""

@@ -33,8 +33,12 @@ FLAGS = {
     "--workers": "4",
     "--durability": "process",
     "--users-in-memory": "1000",
+    "--timer-window": "0",
+    "--test-clock": "True",
 }
 """Every flag of `plaudit serve` with a value that is not its default."""
+SWITCHES = {"--test-clock"}
+"""Flags that take no value."""
 
 
 def variable(flag: str) -> str:
@@ -228,9 +232,10 @@ def test_every_flag_is_known_here_and_has_its_variable() -> None:
 
 @pytest.mark.parametrize(("flag", "value"), FLAGS.items())
 def test_a_flag_and_its_variable_do_the_same(started: list[Settings], flag: str, value: str) -> None:
-    assert run("serve", flag, value).exit_code == 0
+    arguments = [flag] if flag in SWITCHES else [flag, value]
+    assert run("serve", *arguments).exit_code == 0
     assert run("serve", **{variable(flag): value}).exit_code == 0
-    assert run("serve", flag, value, **{variable(flag): "1"}).exit_code == 0, "the flag wins"
+    assert run("serve", *arguments, **{variable(flag): "1"}).exit_code == 0, "the flag wins"
     assert run("serve").exit_code == 0
     by_flag, by_variable, by_both, by_default = started
     assert by_flag == by_variable == by_both
@@ -257,6 +262,8 @@ def test_the_admin_key_comes_from_the_environment_alone(started: list[Settings])
         ("--shards", "257"),
         ("--workers", "0"),
         ("--workers", "65"),
+        ("--timer-window", "-1"),
+        ("--timer-window", "3601"),
         ("--runtime", "thread"),
         ("--durability", "never"),
     ],

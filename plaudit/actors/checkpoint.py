@@ -76,7 +76,10 @@ class Checkpointer:
 
     @contextlib.asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Wait for a checkpoint that is running; within the block there is none: state and log keep what they have."""
+        """Wait for a checkpoint that is running; within the block there is none, and nobody else is in such a block.
+
+        State and log keep what they have.
+        """
         async with self._lock:
             yield
 
@@ -159,7 +162,7 @@ def _deletions(deleted: list[Resident]) -> list[tuple[StoredUser, list[int]]]:
     deletions = []
     for resident in deleted:
         if not resident.is_new:
-            uncounted = {number for entry in resident.unsaved for number in entry.completed}
+            uncounted = {number for entry in resident.unsaved or () for number in entry.completed}
             stored = StoredUser(resident.id, resident.key, resident.applied, resident.chunk, b"")
             deletions.append((stored, [number for number in resident.user.completions if number not in uncounted]))
     return deletions

@@ -12,6 +12,24 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+class TestClock:
+    """A clock that stands still until it is moved: the time of a server for trying things out."""
+
+    __test__ = False
+    """Not a test, whatever pytest makes of its name."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    def __call__(self) -> int:
+        """The time at which it stands."""
+        return self._now_ms
+
+    def move(self, now_ms: int) -> None:
+        """Set the time; never back."""
+        self._now_ms = max(self._now_ms, now_ms)
+
+
 class Stamp:
     """A clock that never goes backwards, not even across a restart."""
 

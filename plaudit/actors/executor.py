@@ -1,37 +1,44 @@
-"""Applies commands to users, one at a time and in order."""
+"""Takes commands and timers in order, and gives each its reply."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
+from plaudit.actors.applier import Applier
 from plaudit.actors.clock import Stamp
-from plaudit.actors.committer import Committer
+from plaudit.actors.committer import CommitsEnded, Committer
 from plaudit.actors.dedupe import Dedupe
-from plaudit.actors.event_log import EventLog, View
 from plaudit.actors.messages import Batch, Replies, Reply, encode
-from plaudit.actors.replies import DELETED, INTERNAL_ERROR, REFUSED, Renderer, reject
-from plaudit.actors.residents import Resident, Residents
-from plaudit.engine.advance import advance
-from plaudit.engine.amounts import pack_amount
+from plaudit.actors.queries import Answering, Queries
+from plaudit.actors.replies import DELETED, INTERNAL_ERROR, REFUSED, reject
+from plaudit.actors.residents import Resident, Residents, Woken
 from plaudit.engine.catalog import Metric
-from plaudit.engine.commands import DeleteUser, Query, Read, ReadEvents, ReadUser, RecordEvent, UserKey, Write, user_key
+from plaudit.engine.commands import (
+    Advance,
+    DeleteUser,
+    Query,
+    Read,
+    ReadPreferences,
+    ReadStreak,
+    ReadUser,
+    RecordEvent,
+    UserKey,
+    Write,
+    user_key,
+)
 from plaudit.engine.compiled import CompiledCatalog
-from plaudit.engine.errors import Invalid, NotFound, Rejected
-from plaudit.engine.outcome import Outcome
-from plaudit.engine.process import process
-from plaudit.engine.snapshot import encode_user
+from plaudit.engine.errors import NotFound, Rejected
 from plaudit.storage.errors import Corrupt
-from plaudit.storage.history import AwardEntry, EventEntry
 from plaudit.storage.key_index import KeyUse
 from plaudit.storage.records import Entry, digest
 from plaudit.storage.state import StateStore
 
 LOG = logging.getLogger(__name__)
 
-_Answering = Callable[[], Coroutine[None, None, Reply]]
-"""What answers a query, once it is begun: a shard that stops before never begins it."""
+TIMERS = 0
+"""The gateway of what timers do, which has no replies; no real one has this number."""
 
 
 @dataclass(slots=True)
@@ -44,8 +51,17 @@ class Work:
 
 
 @dataclass(slots=True)
+class _Wake:
+    """Users whose time has come, in that order, and what was read of them; `done` says how long it took."""
+
+    ids: Sequence[int]
+    woken: Woken
+    done: asyncio.Future[float]
+
+
+@dataclass(slots=True)
 class _Logged:
-    """What of a batch has to be logged."""
+    """What of a batch, or of a timer, has to be logged."""
 
     positions: list[int] = field(default_factory=list)
     commands: list[Write] = field(default_factory=list)
@@ -62,7 +78,7 @@ class Executor:
     """Takes batches in the order in which they arrive; the users, keys and replies of a shard are its alone.
 
     Guarantees: a batch is stamped once; a position of a batch that has been answered is never applied again; a command
-    that raises leaves its user and its neighbours as they were.
+    that raises leaves its user and its neighbours as they were. What time does to users is in the same order.
     """
 
     def __init__(
@@ -80,17 +96,17 @@ class Executor:
         self._stamp = stamp
         self._fail = fail
         self._committer: Committer
-        self._compiled: CompiledCatalog
-        self._renderer: Renderer
+        self._applier = Applier(residents)
         self._metrics: dict[str, Metric] = {}
         """All metrics by key, archived ones too."""
         self._used_keys: dict[KeyUse, bytes | Corrupt] = {}
         """Idempotency keys of the work at hand that have been used: their events, or why nobody knows."""
-        self._event_log = EventLog(shard, residents, state)
-        self._queries: set[asyncio.Task[None]] = set()
+        self._queries = Queries(shard, residents, state)
+        self._answering: set[asyncio.Task[None]] = set()
         self._unverifiable: set[UserKey] = set()
         """Users of whom a logged command has been set aside: what follows it gives another state than it did."""
         self._inbox: list[Work] = []
+        self._wakes: list[_Wake] = []
         self._is_closing = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -99,8 +115,8 @@ class Executor:
 
     def adopt(self, compiled: CompiledCatalog) -> None:
         """Apply what follows under this catalog."""
-        self._compiled = compiled
-        self._renderer = Renderer(compiled)
+        self._applier.adopt(compiled)
+        self._queries.adopt(compiled, self._applier.renderer)
         self._metrics = {metric.key: metric for metric in compiled.catalog.metrics}
 
     def start(self, committer: Committer) -> None:
@@ -119,6 +135,21 @@ class Executor:
         self._idle.clear()
         self._wake.set()
 
+    async def wake(self, ids: Sequence[int]) -> float:
+        """Let time do what it does to those of these users whose time has come; one wake at a time.
+
+        Returns, before that is durable, how many seconds commands had to wait for it. While the shard closes nothing
+        happens. Raises CommitsEnded if it stops.
+        """
+        woken = await self._residents.read_woken(ids, self._state)
+        if self._is_closing:
+            return 0.0
+        wake = _Wake(ids, woken, asyncio.get_running_loop().create_future())
+        self._wakes.append(wake)
+        self._idle.clear()
+        self._wake.set()
+        return await wake.done
+
     async def close(self) -> None:
         """Apply what has arrived, and take nothing more."""
         self._is_closing = True
@@ -129,15 +160,18 @@ class Executor:
 
     async def drain(self) -> None:
         """Wait for the queries that are being answered, and stop."""
-        await asyncio.gather(*self._queries, return_exceptions=True)
+        await asyncio.gather(*self._answering, return_exceptions=True)
         self.cancel()
 
     def cancel(self) -> None:
         """Stop at once."""
         if self._task is not None:
             self._task.cancel()
-        for query in self._queries:
+        for query in self._answering:
             query.cancel()
+        for wake in self._wakes:
+            if not wake.done.done():
+                wake.done.set_exception(CommitsEnded("the shard has stopped"))
 
     def set_aside(self, users: tuple[UserKey, ...]) -> None:
         """Commands of these users are missing from the log: what is replayed after them cannot be compared."""
@@ -156,19 +190,19 @@ class Executor:
             if resident is not None and resident.applied >= number:
                 continue
             start = 4 * (number - first)
-            if isinstance(command, DeleteUser):
-                if resident is None and key not in self._unverifiable:
-                    return number
-                if resident is not None:
-                    self._residents.delete(key, number)
-                replies[position] = DELETED
+            try:
+                snapshot, reply = self._applier.apply(command, number, entry.at_ms)
+            except Rejected as error:
+                if key not in self._unverifiable:
+                    if isinstance(error, NotFound) and resident is None:
+                        return number
+                    raise
+                replies[position] = DELETED if isinstance(command, DeleteUser) else reject(error)
                 continue
-            outcome = process(resident.user if resident else None, command, self._compiled, entry.at_ms)
-            snapshot = self._install(command, outcome, number, entry.at_ms)
             if digest(snapshot) != digests[start : start + 4] and key not in self._unverifiable:
                 return number
-            replies[position] = self._renderer.event(command, outcome, entry.at_ms)
-        if replies:
+            replies[position] = reply
+        if replies and entry.gateway != TIMERS:
             self._dedupe.remember(entry.gateway, entry.number, replies)
         return None
 
@@ -178,9 +212,13 @@ class Executor:
                 await self._wake.wait()
                 self._wake.clear()
                 work, self._inbox = self._inbox, []
-                await self._load_for(work)
+                if work:
+                    await self._load_for(work)
                 for item in work:
                     self._execute(item)
+                while self._wakes:
+                    self._advance_woken(self._wakes[0])
+                    del self._wakes[0]
                 self._residents.passivate()
                 if not self._inbox:
                     self._idle.set()
@@ -219,18 +257,16 @@ class Executor:
         at_ms = self._stamp.now_ms()
         replies = dict(self._dedupe.find(work.gateway, batch.number))
         logged = _Logged()
-        queries: dict[int, _Answering] = {}
+        queries: dict[int, Answering] = {}
         for position, command in zip(batch.positions, batch.commands, strict=True):
             if position in replies:
                 continue
-            if isinstance(command, Query) and not batch.known_only:
-                queries[position] = self._query(command)
+            if batch.known_only:
+                replies[position] = REFUSED
+            elif isinstance(command, Query):
+                queries[position] = self._queries.take(command)
             else:
-                replies[position] = (
-                    REFUSED
-                    if batch.known_only or isinstance(command, Query)
-                    else self._answer(command, position, logged, at_ms)
-                )
+                replies[position] = self._answer(command, position, logged, at_ms)
         if logged.commands:
             entry = Entry(work.gateway, batch.number, at_ms, tuple(logged.positions), tuple(logged.commands))
             self._committer.add_entry(entry, logged.digests)
@@ -247,7 +283,7 @@ class Executor:
         in_order = tuple(replies[position] for position in batch.positions)
         work.respond(encode(Replies(batch.number, batch.positions[0], in_order)))
 
-    def _start_queries(self, work: Work, replies: dict[int, Reply], queries: dict[int, _Answering]) -> None:
+    def _start_queries(self, work: Work, replies: dict[int, Reply], queries: dict[int, Answering]) -> None:
         """Answer when the queries have been: beside the commands that follow, which do not wait for them."""
 
         async def answer() -> None:
@@ -256,100 +292,75 @@ class Executor:
             self._respond(work, replies)
 
         task = asyncio.create_task(answer())
-        self._queries.add(task)
-        task.add_done_callback(self._queries.discard)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
     def _answer(self, command: Write | Read, position: int, logged: _Logged, at_ms: int) -> Reply:
         """The reply to one command, applied if it is a write."""
         try:
             if isinstance(command, RecordEvent):
-                return self._record(command, position, logged, at_ms)
-            if isinstance(command, DeleteUser):
-                return self._delete(command, position, logged)
-            return self._read(command, at_ms)
+                if (used_by := self._find_use(command)) is not None:
+                    user = self._applier.advanced(command, at_ms)
+                    return self._applier.renderer.replayed(command, self._metrics[command.metric], user, used_by)
+            elif isinstance(command, Read):
+                return self._read(command, at_ms)
+            return self._write(command, position, logged, at_ms)
         except Rejected as error:
             return reject(error)
         except Exception:  # a bug in the rules: its command fails alone
             LOG.exception("a command of user %r raised and was not applied", command.user_id)
             return INTERNAL_ERROR
 
-    def _record(self, event: RecordEvent, position: int, logged: _Logged, at_ms: int) -> Reply:
-        resident = self._residents.get(user_key(event))
-        use = self._key_use(event)
-        if use is not None and resident is not None:
-            used_by = self._residents.find_recent_key(use) or self._used_keys.get(use)
-            if isinstance(used_by, Corrupt):
-                raise used_by
-            if used_by is not None:
-                user = advance(resident.user, at_ms)
-                return self._renderer.replayed(event, self._metrics[event.metric], user, used_by)
-        outcome = process(resident.user if resident else None, event, self._compiled, at_ms)
-        reply = self._renderer.event(event, outcome, at_ms)
+    def _write(self, command: Write, position: int, logged: _Logged, at_ms: int) -> Reply:
         number = self._committer.next_number() + len(logged.commands)
-        logged.add(position, event, self._install(event, outcome, number, at_ms))
+        snapshot, reply = self._applier.apply(command, number, at_ms)
+        logged.add(position, command, snapshot)
         return reply
 
-    def _install(self, event: RecordEvent, outcome: Outcome, number: int, at_ms: int) -> bytes:
-        """Make the outcome the user's state after command `number`; returns its snapshot."""
-        snapshot = encode_user(outcome.user)
-        self._residents.install(user_key(event), outcome.user, snapshot, _history(event, outcome, number, at_ms))
-        return snapshot
-
-    def _delete(self, command: DeleteUser, position: int, logged: _Logged) -> Reply:
-        self._get(command)
-        self._residents.delete(user_key(command), self._committer.next_number() + len(logged.commands))
-        logged.add(position, command, b"")
-        return DELETED
+    def _find_use(self, event: RecordEvent) -> bytes | None:
+        """The event that has used this event's idempotency key. Raises Corrupt if nobody can tell."""
+        use = self._key_use(event)
+        if use is None:
+            return None
+        used_by = self._residents.find_recent_key(use) or self._used_keys.get(use)
+        if isinstance(used_by, Corrupt):
+            raise used_by
+        return used_by
 
     def _read(self, command: Read, at_ms: int) -> Reply:
-        user = advance(self._get(command).user, at_ms)
+        user, renderer = self._applier.advanced(command, at_ms), self._applier.renderer
         if isinstance(command, ReadUser):
-            return self._renderer.user(command.user_id, user)
-        return self._renderer.metrics(user)
+            return renderer.user(command.user_id, user)
+        if isinstance(command, ReadStreak):
+            return renderer.streak(user, command.history_periods)
+        if isinstance(command, ReadPreferences):
+            return renderer.preferences(user)
+        return renderer.metrics(user)
 
-    def _get(self, command: Write | Read) -> Resident:
-        resident = self._residents.get(user_key(command))
-        if resident is None:
-            raise NotFound("User not found")
-        return resident
+    def _advance_woken(self, wake: _Wake) -> None:
+        started = time.perf_counter()
+        at_ms, logged = self._stamp.now_ms(), _Logged()
+        for resident in self._residents.take_woken(wake.ids, wake.woken, str(self._state.path)):
+            due_ms = self._residents.find_due_ms(resident)
+            if due_ms is None or due_ms > at_ms:
+                continue
+            tenant, user_id = resident.key
+            try:
+                self._write(Advance(user_id, tenant), len(logged.commands), logged, at_ms)
+            except Exception:  # a bug in the rules: the user's next command advances them, or fails as well
+                LOG.exception("user %r could not be advanced", user_id)
+            else:
+                self._check_progress(resident, at_ms)
+        if logged.commands:
+            entry = Entry(TIMERS, 0, at_ms, tuple(logged.positions), tuple(logged.commands))
+            self._committer.add_entry(entry, logged.digests)
+            self._committer.release(lambda: None)
+        if not wake.done.done():
+            wake.done.set_result(time.perf_counter() - started)
 
-    def _query(self, query: ReadEvents) -> _Answering:
-        """The reply to come; what it is about is what has happened until now."""
-        metric = None if query.metric is None else self._metrics.get(query.metric)
-        view: View | Rejected | Corrupt
-        try:
-            if query.metric is not None and metric is None:
-                raise Invalid(f"metric: expected the key of a metric, got {query.metric!r}")
-            view = self._event_log.take_view(query, None if metric is None else metric.number)
-        except (Rejected, Corrupt) as error:
-            view = error
-        return partial(self._answer_query, query, metric, view)
-
-    async def _answer_query(self, query: ReadEvents, metric: Metric | None, view: View | Rejected | Corrupt) -> Reply:
-        try:
-            if isinstance(view, Rejected | Corrupt):
-                raise view
-            page = await self._event_log.find(query, None if metric is None else metric.number, view)
-            return self._renderer.events(page)
-        except Rejected as error:
-            return reject(error)
-        except Exception:  # a bug, or a history that cannot be read: nothing else is concerned
-            LOG.exception("a query for events of user %r failed", query.user_id)
-            return INTERNAL_ERROR
-
-
-def _history(event: RecordEvent, outcome: Outcome, number: int, at_ms: int) -> EventEntry:
-    return EventEntry(
-        event_id=event.event_id,
-        at_ms=at_ms,
-        metric=outcome.metric.definition.number,
-        value=event.value,
-        total=pack_amount(outcome.total),
-        attributes=event.attributes,
-        completed=tuple(achievement.number for achievement in outcome.completed),
-        awards=tuple(AwardEntry(a.system.number, a.trigger.number, a.awarded, a.total) for a in outcome.awards),
-        streak_extended=outcome.streak_extended,
-        idempotency_key=event.idempotency_key,
-        number=number,
-        day=outcome.user.period.day,
-    )
+    def _check_progress(self, resident: Resident, at_ms: int) -> None:
+        """See that time does not come for the same user for ever, should the rules say so."""
+        due_ms = self._residents.find_due_ms(resident)
+        if due_ms is not None and due_ms <= at_ms:
+            LOG.error("user %r has been advanced, and is due as before", resident.key[1])
+            self._residents.schedule.discard(due_ms, resident.id)

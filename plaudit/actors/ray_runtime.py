@@ -27,8 +27,8 @@ from plaudit.storage.files import leave_failure, write_durably
 TOKEN_NAME = "ray.token"  # noqa: S105  # a file's name
 OBJECT_STORE_BYTES = 80 * 2**20
 """Close to the least that Ray accepts. Nothing of ours goes through it."""
-CALLS_MAX = 3
-"""At the same time, each in a thread: a backup takes minutes, and cancelling it or closing the shard must not wait."""
+CALLS_MAX = 5
+"""At the same time, each in a thread: a backup takes minutes, and what the server asks for meanwhile must not wait."""
 FAILED_EXIT_CODE = 70
 LOG_NAME = "shard.log"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -53,11 +53,19 @@ class ShardProcess:
         self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="shard", daemon=True).start()
 
-    def open(self, catalog: Catalog) -> Opened:
+    def open(self, catalog: Catalog, now_ms: int | None) -> Opened:
         """See `ShardHost`."""
-        opened = self._run(self._host.open(catalog))
+        opened = self._run(self._host.open(catalog, now_ms))
         tune()
         return opened
+
+    def adopt(self, catalog: Catalog) -> None:
+        """See `ShardHost`."""
+        self._run(self._host.adopt(catalog))
+
+    def move_clock(self, now_ms: int) -> int | None:
+        """See `ShardHost`."""
+        return self._run(self._host.move_clock(now_ms))
 
     def close(self) -> None:
         """See `ShardHost`."""
@@ -109,10 +117,19 @@ class RayHost:
     def __init__(self, actor: Any) -> None:  # Ray's handles have no static type
         self._actor = actor
 
-    async def open(self, catalog: Catalog) -> Opened:
+    async def open(self, catalog: Catalog, now_ms: int | None = None) -> Opened:
         """See `ShardHost`."""
-        opened: Opened = await self._ask(self._actor.open, catalog)
+        opened: Opened = await self._ask(self._actor.open, catalog, now_ms)
         return opened
+
+    async def adopt(self, catalog: Catalog) -> None:
+        """See `ShardHost`."""
+        await self._ask(self._actor.adopt, catalog)
+
+    async def move_clock(self, now_ms: int) -> int | None:
+        """See `ShardHost`."""
+        due_ms: int | None = await self._ask(self._actor.move_clock, now_ms)
+        return due_ms
 
     async def close(self) -> None:
         """See `ShardHost`."""
@@ -128,7 +145,7 @@ class RayHost:
             raise
         return found
 
-    async def _ask(self, method: Any, *arguments: Catalog | str) -> Any:
+    async def _ask(self, method: Any, *arguments: Catalog | str | int | None) -> Any:
         import ray  # noqa: PLC0415  # a second of imports that the inline runtime does without
 
         try:

@@ -1,35 +1,35 @@
 """From what a command did to the bytes of its response."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
-from functools import lru_cache
 
 import msgspec
 from msgspec import Raw
 
 from plaudit.actors.event_log import FoundEvent, Page
+from plaudit.actors.formats import format_day, format_instant, raw_amount
 from plaudit.actors.messages import Reply
+from plaudit.actors.streak_replies import render_event_streak, render_preferences, render_streak
 from plaudit.actors.wire import (
     AchievementBase,
+    AdminStreakPause,
     ErrorResponse,
     EventPage,
     EventResponse,
-    EventStreak,
     LoggedAward,
     LoggedEvent,
     MetricResponse,
+    Owners,
     PointsBase,
     TriggerResponse,
     UserResponse,
 )
-from plaudit.engine.amounts import format_amount, unpack_amount
+from plaudit.engine.amounts import unpack_amount
 from plaudit.engine.catalog import Achievement, Catalog, Metric, PointsSystem, PointsTrigger
-from plaudit.engine.commands import RecordEvent
+from plaudit.engine.commands import PauseStreak, RecordEvent
 from plaudit.engine.compiled import CompiledCatalog, CompiledMetric, metric_value_amount
-from plaudit.engine.errors import NotFound, Rejected
+from plaudit.engine.errors import Forbidden, Needless, NotFound, Rejected
 from plaudit.engine.ids import format_id
 from plaudit.engine.outcome import Award, Outcome
-from plaudit.engine.streaks import view_streak
 from plaudit.engine.user import User
 from plaudit.storage.history import AwardEntry
 
@@ -42,9 +42,14 @@ DELETED = Reply(204, b"")
 REFUSED = Reply(500, b'{"error":"this request cannot be processed; it has been set aside and changed nothing"}')
 
 
+DONE = Reply(200, b"{}")
+
+_STATUSES = {NotFound: 404, Forbidden: 403, Needless: 409}
+
+
 def reject(error: Rejected) -> Reply:
-    """The response to a command that the rules refused."""
-    return Reply(404 if isinstance(error, NotFound) else 422, _encoder.encode(ErrorResponse(str(error))))
+    """The response to a command that the rules refused. A 409 is for the gateway: it never becomes a response."""
+    return Reply(_STATUSES.get(type(error), 422), _encoder.encode(ErrorResponse(str(error))))
 
 
 class Renderer:
@@ -69,9 +74,9 @@ class Renderer:
         response = EventResponse(
             event_id=format_id(event.event_id),
             metric_id=outcome.metric.definition.id,
-            total=_amount(outcome.total),
+            total=raw_amount(outcome.total),
             achievements=[self._achieved(achievement, at_ms) for achievement in outcome.completed],
-            current_streak=_streak(outcome.user, outcome.streak_extended),
+            current_streak=render_event_streak(outcome.user, self._compiled, outcome.streak_extended),
             points=self._points(outcome.awards, at_ms) if outcome.awards else {},
             leaderboards={},
             idempotency_key=msgspec.UNSET if event.idempotency_key is None else event.idempotency_key,
@@ -84,9 +89,9 @@ class Renderer:
         response = EventResponse(
             event_id=format_id(event_id),
             metric_id=metric.id,
-            total=_amount(user.totals.get(metric.number, 0)),
+            total=raw_amount(user.totals.get(metric.number, 0)),
             achievements=[],
-            current_streak=_streak(user, extended=False),
+            current_streak=render_event_streak(user, self._compiled, extended=False),
             points={},
             leaderboards={},
             idempotency_key=event.idempotency_key or "",
@@ -116,6 +121,29 @@ class Renderer:
         """200: all live metrics with their achievements; locked ones only if the user has them (Q-66)."""
         return Reply(200, _encoder.encode([self._metric(m, user) for m in self._compiled.metrics.values()]))
 
+    def streak(self, user: User, periods: int) -> Reply:
+        """200: the streak with its last periods, for a user who has been advanced to now."""
+        return Reply(200, _encoder.encode(render_streak(user, self._compiled, periods)))
+
+    def preferences(self, user: User) -> Reply:
+        """200: what the user has set."""
+        return Reply(200, _encoder.encode(render_preferences(user, self._metric_names)))
+
+    def pause(self, command: PauseStreak) -> Reply:
+        """201: a new pause."""
+        response = AdminStreakPause(
+            id=format_id(command.pause_id),
+            user_id=command.user_id,
+            start=format_day(command.first_day),
+            end=format_day(command.last_day),
+            status="active",
+        )
+        return Reply(201, _encoder.encode(response))
+
+    def owners(self, owners: dict[bytes, str]) -> Reply:
+        """200: a shard's part of the answer to a query, for the gateway to merge."""
+        return Reply(200, _encoder.encode(Owners({format_id(id_): user_id for id_, user_id in owners.items()})))
+
     def events(self, page: Page) -> Reply:
         """200: a shard's part of the answer to a query, for the gateway to merge."""
         body = EventPage(
@@ -132,8 +160,8 @@ class Renderer:
             date=format_instant(entry.at_ms),
             user_id=found.user[1],
             metric=self._metric_names[entry.metric],
-            value=_amount(unpack_amount(entry.value)),
-            total=_amount(unpack_amount(entry.total)),
+            value=raw_amount(unpack_amount(entry.value)),
+            total=raw_amount(unpack_amount(entry.total)),
             attributes=entry.attributes,
             achievements=[self._achievement_keys[number] for number in entry.completed],
             points=[self._logged_award(award) for award in entry.awards],
@@ -152,7 +180,7 @@ class Renderer:
             key=definition.key,
             name=definition.name,
             status="active",
-            current=_amount(user.totals.get(definition.number, 0)),
+            current=raw_amount(user.totals.get(definition.number, 0)),
             achievements=[
                 self._achieved(achievement, user.completions.get(achievement.number))
                 for achievement in metric.shown
@@ -176,7 +204,7 @@ class Renderer:
             badge_url=achievement.badge_url,
             user_attributes=(),
             metric_id=metric.id,
-            metric_value=_amount(metric_value_amount(achievement)),
+            metric_value=raw_amount(metric_value_amount(achievement)),
             metric_name=metric.name,
             event_attributes=(),
         )
@@ -245,33 +273,3 @@ def _trigger_fragments(catalog: Catalog) -> dict[tuple[int, int], bytes]:
         for system in catalog.points_systems
         for trigger in system.triggers
     }
-
-
-def _streak(user: User, extended: bool) -> EventStreak:
-    view = view_streak(user)
-    return EventStreak(
-        length=view.length,
-        frequency="daily",
-        started=None if view.started_day is None else format_day(view.started_day),
-        period_start=format_day(view.period_start_day),
-        period_end=format_day(view.period_end_day),
-        expires=None if view.expires_day is None else format_day(view.expires_day),
-        extended=extended,
-    )
-
-
-def _amount(amount: int) -> Raw:
-    return Raw(format_amount(amount).encode())
-
-
-@lru_cache(maxsize=4096)
-def format_day(day: int) -> str:
-    """An ordinal as `YYYY-MM-DD`."""
-    return date.fromordinal(day).isoformat()
-
-
-@lru_cache(maxsize=4096)
-def format_instant(at_ms: int) -> str:
-    """Unix milliseconds as `YYYY-MM-DDTHH:mm:ss.sssZ`."""
-    seconds, ms = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"

@@ -1,11 +1,14 @@
 """The users that are in memory, and what of them is not in state.sqlite yet."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
+from plaudit.actors.schedule import Schedule
 from plaudit.engine.commands import UserKey
+from plaudit.engine.compiled import CompiledCatalog
+from plaudit.engine.deadlines import has_same_deadline
 from plaudit.engine.snapshot import decode_user, encode_user
 from plaudit.engine.user import User
 from plaudit.storage.errors import Corrupt
@@ -13,9 +16,12 @@ from plaudit.storage.history import Chunk, EventEntry
 from plaudit.storage.key_index import KeyUse
 from plaudit.storage.seal import UNDECODABLE
 from plaudit.storage.snapshots import StoredUser
-from plaudit.storage.state import Counter, Slice, StateStore, key_uses
+from plaudit.storage.state import Slice, StateStore, key_uses
+from plaudit.storage.timers import Due
 
 DEFAULT_USERS_MAX = 200_000
+UNKNOWN_MS = -1
+"""In place of a due time that has to be found."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,9 +35,9 @@ class Resident:
     chunk: int | None = None
     is_new: bool = False
     """It is not in state.sqlite yet."""
-    unsaved: list[EventEntry] = field(default_factory=list)
-    """Events that no slice has taken, oldest first; the user is dirty while there are any."""
-    saving: list[EventEntry] = field(default_factory=list)
+    unsaved: list[EventEntry] | None = None
+    """Events that no slice has taken, oldest first; None for none, which most users have."""
+    saving: tuple[EventEntry, ...] = ()
     """Events of a slice that is being written; they are older."""
     snapshot: bytes = b""
     """Of `user`, while dirty."""
@@ -39,20 +45,36 @@ class Resident:
     """The number of the last command that has been saved while the user was in memory."""
     deleted_at: int = 0
     """The number of the command that deleted the user; 0 if none did."""
+    due_ms: int | None = None
+    """When time does something to `user`; None if it does not. Also UNKNOWN_MS, as the next."""
+    stored_due_ms: int | None = None
+    """What state.sqlite says, or will when the slice that is being written is there."""
+    is_cold: bool = False
+    """A timer has brought the user into memory, and nobody has asked for them since."""
 
     def pending(self) -> list[EventEntry]:
         """The events that are not in the saved history, which ends with `chunk`, oldest first."""
-        return [*self.saving, *self.unsaved]
+        return [*self.saving, *(self.unsaved or ())]
+
+
+@dataclass(slots=True)
+class Woken:
+    """What state.sqlite had of some users, by id, and who of them has been saved or deleted since then."""
+
+    stored: dict[int, StoredUser | Corrupt]
+    outdated: set[int]
 
 
 class Residents:
     """Users in memory: at most `users_max` that are clean, and all that are not.
 
-    Loads from the state; hands slices to the checkpoint; lets those go that have not been asked for the longest.
+    Loads from the state; hands slices to the checkpoint; lets those go that have not been asked for the longest. Tells
+    the schedule when the time of a dirty user comes; of all others, state.sqlite knows.
     """
 
-    def __init__(self, users_max: int = DEFAULT_USERS_MAX) -> None:
+    def __init__(self, users_max: int = DEFAULT_USERS_MAX, schedule: Schedule | None = None) -> None:
         self.users_max = users_max
+        self.schedule = schedule or Schedule()
         self._residents: dict[UserKey, Resident] = {}
         self._clean: OrderedDict[UserKey, Resident] = OrderedDict()
         """Least recently used first. The first of a plain dict is found by passing all that were removed before it."""
@@ -67,6 +89,8 @@ class Residents:
         """Users whose snapshots cannot be read: what is asked of them fails, and nobody else is concerned."""
         self._timeline: deque[tuple[Resident, EventEntry]] = deque()
         """Everything unsaved, in the order of commands, and some of what has been saved since."""
+        self._outdated: set[int] | None = None
+        """Of the users that are being read for a timer, if any are."""
         self._next_user_id = 1
         self._next_chunk_id = 1
         self.newest_saved_chunk = 0
@@ -79,6 +103,12 @@ class Residents:
         """Number new users and chunks from here on."""
         self._next_user_id, self._next_chunk_id = user_id, chunk_id
         self.newest_saved_chunk = chunk_id - 1
+
+    def adopt(self, compiled: CompiledCatalog) -> None:
+        """Find due times under this catalog. O(users) if it matters to them: what was known is forgotten."""
+        if self.schedule.adopt(compiled):
+            for resident in chain(self._residents.values(), self._saving.values(), *self._deleted.values()):
+                resident.due_ms = resident.stored_due_ms = UNKNOWN_MS
 
     def get(self, key: UserKey) -> Resident | None:
         """A user who is in memory; None if not loaded, or not existing. Raises Corrupt for one who cannot be read."""
@@ -101,15 +131,60 @@ class Residents:
     async def load(self, keys: set[UserKey], state: StateStore) -> None:
         """Bring users into memory; those that do not exist stay away. One query."""
         for key, stored in (await state.load_users(keys)).items():
-            try:
-                if isinstance(stored, Corrupt):
-                    raise stored
-                user = decode_user(stored.snapshot)
-            except (*UNDECODABLE, Corrupt) as error:
-                self._damaged[key] = Corrupt(f"{state.path}: user {key[1]!r}: {error}")
-            else:
-                self._residents[key] = Resident(key, stored.id, user, stored.applied, stored.chunk)
-                self._clean[key] = self._residents[key]
+            self._take_in(key, stored, str(state.path))
+
+    def _take_in(self, key: UserKey, stored: StoredUser | Corrupt, place: str) -> Resident | None:
+        try:
+            if isinstance(stored, Corrupt):
+                raise stored
+            user = decode_user(stored.snapshot)
+        except (*UNDECODABLE, Corrupt) as error:
+            self._damaged[key] = Corrupt(f"{place}: user {key[1]!r}: {error}")
+            return None
+        due_ms = stored.due_ms if self.schedule.is_swept else UNKNOWN_MS
+        resident = Resident(key, stored.id, user, stored.applied, stored.chunk, due_ms=due_ms, stored_due_ms=due_ms)
+        self._residents[key] = self._clean[key] = resident
+        return resident
+
+    async def read_woken(self, ids: Sequence[int], state: StateStore) -> Woken:
+        """Read users for `take_woken`, while commands go on. One at a time. One query."""
+        outdated: set[int] = set()
+        self._outdated = outdated
+        return Woken(await state.load_users_by_id(ids), outdated)
+
+    def take_woken(self, ids: Sequence[int], woken: Woken, place: str) -> list[Resident]:
+        """Those of the users who exist and can be read, in memory now and in this order.
+
+        Of whom something was saved since they were read, and who have left memory again, come again later.
+        """
+        self._outdated = None
+        found = (self._find_woken(id_, woken, place) for id_ in ids)
+        return [resident for resident in found if resident is not None and not resident.deleted_at]
+
+    def _find_woken(self, id_: int, woken: Woken, place: str) -> Resident | None:
+        unsaved = self._dirty.get(id_) or self._saving.get(id_)
+        if unsaved is not None:
+            return unsaved
+        stored = woken.stored.get(id_)
+        resident = None if stored is None or isinstance(stored, Corrupt) else self._residents.get(stored.key)
+        if resident is not None:
+            return resident if resident.id == id_ else None
+        if id_ in woken.outdated:
+            self.schedule.add(0, id_)
+            return None
+        if stored is None or isinstance(stored, Corrupt) or self.touch(stored.key):
+            return None
+        resident = self._take_in(stored.key, stored, place)
+        if resident is not None:
+            resident.is_cold = True
+            self._clean.move_to_end(resident.key, last=False)
+        return resident
+
+    def find_due_ms(self, resident: Resident) -> int | None:
+        """When the user's time comes; None if it does not."""
+        if resident.due_ms == UNKNOWN_MS:
+            resident.due_ms = self.schedule.due_times.find(resident.user, resident.id)
+        return resident.due_ms
 
     def passivate(self) -> None:
         """Let go of clean users until no more than `users_max` are in memory, the least recently used first."""
@@ -117,21 +192,41 @@ class Residents:
             key, _ = self._clean.popitem(last=False)
             del self._residents[key]
 
-    def install(self, key: UserKey, user: User, snapshot: bytes, entry: EventEntry) -> None:
-        """Make `user` the state after the command that `entry` describes."""
+    def install(
+        self, key: UserKey, user: User, snapshot: bytes, number: int, entry: EventEntry | None = None
+    ) -> Resident:
+        """Make `user` the state after command `number`, and `entry` a part of the history if it was an event."""
         resident = self._residents.get(key)
+        id_ = self._next_user_id if resident is None else resident.id
+        if resident is None or resident.due_ms == UNKNOWN_MS or not has_same_deadline(resident.user, user):
+            due_ms = self.schedule.due_times.find(user, id_)
+        else:
+            due_ms = resident.due_ms
         if resident is None:
-            resident = Resident(key, self._next_user_id, user, entry.number, is_new=True)
+            resident = Resident(key, id_, user, number, is_new=True)
             self._next_user_id += 1
             self._residents[key] = resident
         else:
             self._clean.pop(key, None)
         resident.user = user
         resident.snapshot = snapshot
-        resident.applied = entry.number
-        resident.unsaved.append(entry)
+        resident.applied = number
+        self._dirty[id_] = resident
+        if entry is not None:
+            self._add_event(resident, entry)
+        if due_ms != resident.due_ms:
+            resident.due_ms = due_ms
+            if due_ms is not None:
+                self.schedule.add(due_ms, id_)
+        return resident
+
+    def _add_event(self, resident: Resident, entry: EventEntry) -> None:
+        resident.is_cold = False
+        if resident.unsaved is None:
+            resident.unsaved = [entry]
+        else:
+            resident.unsaved.append(entry)
         self._timeline.append((resident, entry))
-        self._dirty[resident.id] = resident
         if entry.idempotency_key is not None:
             self._recent_keys[resident.id, entry.metric, entry.idempotency_key] = entry.event_id
 
@@ -167,38 +262,56 @@ class Residents:
         Whoever takes a slice must save it and call `mark_saved`, or stop for good.
         """
         taken = [self._dirty.pop(id_) for id_ in ids]
-        chunks, users, new = [], [], []
-        counters: dict[Counter, int] = {}
+        part = Slice([], [], [], {}, timing_key=self.schedule.key)
         for resident in taken:
-            entries = tuple(resident.unsaved)
-            resident.saving, resident.unsaved = resident.unsaved, []
-            chunk = Chunk(self._next_chunk_id, resident.id, resident.chunk, entries)
-            self._next_chunk_id += 1
-            stored = StoredUser(resident.id, resident.key, resident.applied, chunk.id, resident.snapshot)
-            chunks.append(chunk)
-            users.append(stored)
-            if resident.is_new:
-                new.append(stored)
-            for number in chain.from_iterable(entry.completed for entry in entries):
-                counters["completions", number] = counters.get(("completions", number), 0) + 1
             self._saving[resident.id] = resident
-        if new:
-            counters["users", 0] = len(new)
-        return Slice(users, new, chunks, counters), max((user.applied for user in users), default=0)
+            chunk_id = self._take_events(resident, part)
+            stored = StoredUser(resident.id, resident.key, resident.applied, chunk_id, resident.snapshot)
+            part.users.append(stored)
+            if resident.is_new:
+                part.new.append(stored)
+            due_ms = self.find_due_ms(resident)
+            if due_ms != resident.stored_due_ms:
+                resident.stored_due_ms = due_ms
+                part.timers.append((resident.id, due_ms))
+            part.owners.extend((pause.id, resident.id) for pause in resident.user.streaks.pauses)
+        if part.new:
+            part.counters["users", 0] = len(part.new)
+        if part.timers:
+            self.schedule.note_written()
+        return part, max((user.applied for user in part.users), default=0)
+
+    def _take_events(self, resident: Resident, part: Slice) -> int | None:
+        """Put what is unsaved of the user's history into a slice; returns the id of their newest chunk."""
+        if resident.unsaved is None:
+            return resident.chunk
+        resident.saving, resident.unsaved = tuple(resident.unsaved), None
+        chunk = Chunk(self._next_chunk_id, resident.id, resident.chunk, resident.saving)
+        self._next_chunk_id += 1
+        part.chunks.append(chunk)
+        counters = part.counters
+        for number in chain.from_iterable(entry.completed for entry in chunk.entries):
+            counters["completions", number] = counters.get(("completions", number), 0) + 1
+        return chunk.id
 
     def mark_saved(self, part: Slice) -> None:
         """A slice is in state.sqlite now."""
-        for chunk in part.chunks:
-            self.newest_saved_chunk = chunk.id
-            resident = self._saving.pop(chunk.user)
-            resident.saving = []
-            resident.chunk = chunk.id
+        for stored in part.users:
+            resident = self._saving.pop(stored.id)
+            resident.saving = ()
+            resident.chunk = stored.chunk
             resident.is_new = False
-            resident.saved_through = chunk.entries[-1].number
-            if chunk.user not in self._dirty:
+            resident.saved_through = stored.applied
+            if stored.id not in self._dirty:
                 resident.snapshot = b""
                 if resident.deleted_at == 0:
                     self._clean[resident.key] = resident
+                    if resident.is_cold:
+                        self._clean.move_to_end(resident.key, last=False)
+        if part.chunks:
+            self.newest_saved_chunk = part.chunks[-1].id
+        if self._outdated is not None:
+            self._outdated.update(stored.id for stored in part.users)
 
     def forget_keys(self, uses: Iterable[KeyUse]) -> None:
         """These keys can be found in the index now."""
@@ -213,7 +326,7 @@ class Residents:
         taken = [r for residents in self._deleted.values() for r in residents if r.deleted_at <= through]
         for resident in taken:
             if self._dirty.pop(resident.id, None) is not None:
-                for entry in resident.unsaved:
+                for entry in resident.unsaved or ():
                     if entry.idempotency_key is not None:
                         del self._recent_keys[resident.id, entry.metric, entry.idempotency_key]
         return taken
@@ -232,6 +345,8 @@ class Residents:
             left.remove(resident)
             if not left:
                 del self._deleted[resident.key]
+        if self._outdated is not None:
+            self._outdated.update(resident.id for resident in deleted)
 
     def unsaved_events(self) -> Iterator[tuple[UserKey, EventEntry]]:
         """Everything that is not saved yet, newest first."""
@@ -244,6 +359,27 @@ class Residents:
         timeline = self._timeline
         while timeline and (timeline[0][1].number <= timeline[0][0].saved_through or timeline[0][0].deleted_at):
             timeline.popleft()
+
+    def unsaved_dues(self, after: Due, through: Due) -> list[Due]:
+        """When the times of users come who are not saved, after one due time and up to another. O(unsaved users)."""
+        return [
+            due
+            for resident in self.unsaved()
+            if (due_ms := self.find_due_ms(resident)) is not None and after < (due := (due_ms, resident.id)) <= through
+        ]
+
+    def find_unsaved_owners(self, ids: frozenset[bytes]) -> list[tuple[bytes, UserKey]]:
+        """Whose these pauses are, as far as that is not saved yet. O(unsaved users)."""
+        return [
+            (pause.id, resident.key)
+            for resident in self.unsaved()
+            for pause in resident.user.streaks.pauses
+            if pause.id in ids
+        ]
+
+    def unsaved(self) -> list[Resident]:
+        """The users who exist and are not saved; one who is being saved and has changed since is there twice."""
+        return [r for r in chain(self._dirty.values(), self._saving.values()) if r.deleted_at == 0]
 
     def deleted_ids(self) -> frozenset[int]:
         """The ids of deleted users that may still be in state.sqlite."""

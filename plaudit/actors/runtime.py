@@ -3,13 +3,16 @@
 A `ShardHost` is a place for one shard: the actor in it may be lost and opened again, the host stays.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Protocol, TypeVar
 
 from plaudit.actors.clock import Clock, system_clock
 from plaudit.actors.user_shard import Opened, ShardSettings, UserShard
 from plaudit.engine.catalog import Catalog
 from plaudit.storage.backup import BackedUp
+
+Result = TypeVar("Result")
 
 
 class HostLost(Exception):
@@ -19,11 +22,17 @@ class HostLost(Exception):
 class ShardHost(Protocol):
     """One shard's place."""
 
-    async def open(self, catalog: Catalog) -> Opened:
-        """Open the shard; if it is open, say so again. Raises StorageError, or HostLost: ask again."""
+    async def open(self, catalog: Catalog, now_ms: int | None = None) -> Opened:
+        """See `UserShard.open`. Raises StorageError, or HostLost: ask again."""
 
     async def close(self) -> None:
         """Close the shard cleanly. Raises HostLost if it could not be asked."""
+
+    async def adopt(self, catalog: Catalog) -> None:
+        """See `UserShard.adopt`. Raises HostLost if the shard is not open, or was lost before it had answered."""
+
+    async def move_clock(self, now_ms: int) -> int | None:
+        """See `UserShard.move_clock`. Raises HostLost as `adopt` does."""
 
     async def backup(self, target: str) -> BackedUp:
         """See `UserShard.backup`. Cancelled, it has ended when this returns. Raises StorageError, or HostLost."""
@@ -54,15 +63,17 @@ class InlineHost:
         self._clock = clock
         self._shard: UserShard | None = None
         self._failed: UserShard | None = None
+        self._lost = asyncio.Event()
+        """Set when the shard is lost that was open last."""
 
-    async def open(self, catalog: Catalog) -> Opened:
+    async def open(self, catalog: Catalog, now_ms: int | None = None) -> Opened:
         """See `ShardHost`."""
         await self._clear_away()
         if self._shard is not None:
             return await self._shard.open(catalog)
         shard = UserShard(self._settings, self._clock, self._fail)
-        opened = await shard.open(catalog)
-        self._shard = shard
+        opened = await shard.open(catalog, now_ms)
+        self._shard, self._lost = shard, asyncio.Event()
         return opened
 
     async def close(self) -> None:
@@ -72,11 +83,35 @@ class InlineHost:
             await shard.close()
         await self._clear_away()
 
+    async def adopt(self, catalog: Catalog) -> None:
+        """See `ShardHost`."""
+        await self._ask(lambda shard: shard.adopt(catalog))
+
+    async def move_clock(self, now_ms: int) -> int | None:
+        """See `ShardHost`."""
+        return await self._ask(lambda shard: shard.move_clock(now_ms))
+
     async def backup(self, target: str) -> BackedUp:
         """See `ShardHost`."""
         if self._shard is None:
             raise HostLost(f"shard {self._settings.index} is not open")
         return await self._shard.backup(target)
+
+    async def _ask(self, ask: Callable[[UserShard], Coroutine[None, None, Result]]) -> Result:
+        """What the shard answers; a shard that is lost meanwhile may never do."""
+        if self._shard is None:
+            raise HostLost(f"shard {self._settings.index} is not open")
+        lost = self._lost
+        asking, losing = asyncio.create_task(ask(self._shard)), asyncio.create_task(lost.wait())
+        try:
+            await asyncio.wait((asking, losing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (asking, losing):
+                task.cancel()
+            await asyncio.wait((asking, losing))
+        if lost.is_set():
+            raise HostLost(f"shard {self._settings.index} was lost before it had answered")
+        return asking.result()
 
     async def _clear_away(self) -> None:
         """Let go of what a shard that failed still holds."""
@@ -91,6 +126,7 @@ class InlineHost:
 
     def _fail(self, reason: str) -> None:
         self._failed, self._shard = self._shard, None
+        self._lost.set()
         self._report(reason)
 
 

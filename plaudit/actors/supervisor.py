@@ -1,10 +1,12 @@
 """Keeps every shard open: whoever dies is opened again as soon as its host answers."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from plaudit.actors.clock import Clock
 from plaudit.actors.runtime import HostLost, ShardHost
 from plaudit.actors.transport import Connection, connect
 from plaudit.actors.user_shard import Opened, ShardSettings
@@ -23,7 +25,8 @@ LOG = logging.getLogger(__name__)
 class Supervisor:
     """Opens shards and watches them by a connection of its own.
 
-    `give_up` is called if a shard cannot be opened again for another reason than its storage: its runtime is gone.
+    With a `test_clock`, a shard is opened at its time. `give_up` is called if a shard cannot be opened again for
+    another reason than its storage: its runtime is gone.
     """
 
     def __init__(
@@ -31,17 +34,21 @@ class Supervisor:
         hosts: list[tuple[ShardSettings, ShardHost]],
         catalog: Callable[[], Catalog],
         give_up: Callable[[str], None],
+        test_clock: Clock | None = None,
     ) -> None:
         self._hosts = hosts
         self._catalog = catalog
+        self._test_clock = test_clock
+        self._openings = [asyncio.Lock() for _ in hosts]
+        """Held while a shard is being opened, with the catalog of that moment."""
         self._give_up = give_up
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, on_open: Callable[[Opened], None]) -> None:
         """Open all shards at the same time, and watch them from then on. Raises an ExceptionGroup of StorageError."""
         async with asyncio.TaskGroup() as group:
-            for _, host in self._hosts:
-                group.create_task(self._open_first(host, on_open))
+            for settings, host in self._hosts:
+                group.create_task(self._open_first(settings, host, on_open))
         self._tasks = [asyncio.create_task(self._watch(settings, host)) for settings, host in self._hosts]
         for task in self._tasks:
             task.add_done_callback(self._watch_ended)
@@ -50,6 +57,18 @@ class Supervisor:
         """A watch never ends by itself: whatever ended it, its shard has nobody to open it again."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._give_up(f"a shard cannot be opened again: {error!r}")
+
+    async def adopt(self) -> None:
+        """Have every shard that is open adopt the catalog in force; the others will when they are opened.
+
+        When this returns, no event meets an older one any more. Call it after each change, one call at a time.
+        """
+        await asyncio.gather(*(self._have_adopted(position) for position in range(len(self._hosts))))
+
+    async def _have_adopted(self, position: int) -> None:
+        async with self._openings[position]:  # one that is being opened may have been given an older one
+            with contextlib.suppress(HostLost):
+                await self._hosts[position][1].adopt(self._catalog())
 
     async def stop(self) -> list[str]:
         """Stop watching, and close all shards cleanly. Returns what went wrong with those that could not be."""
@@ -65,14 +84,15 @@ class Supervisor:
             if isinstance(closing, BaseException)
         ]
 
-    async def _open_first(self, host: ShardHost, on_open: Callable[[Opened], None]) -> None:
-        on_open(await self._ask_open(host))
+    async def _open_first(self, settings: ShardSettings, host: ShardHost, on_open: Callable[[Opened], None]) -> None:
+        on_open(await self._ask_open(settings, host))
 
-    async def _ask_open(self, host: ShardHost) -> Opened:
+    async def _ask_open(self, settings: ShardSettings, host: ShardHost) -> Opened:
         deadline = asyncio.get_running_loop().time() + HOST_LOST_MAX_S
         while True:
             try:
-                return await host.open(self._catalog())
+                async with self._openings[settings.index]:
+                    return await host.open(self._catalog(), self._test_clock() if self._test_clock else None)
             except HostLost:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
@@ -94,7 +114,7 @@ class Supervisor:
     async def _reopen(self, settings: ShardSettings, host: ShardHost) -> Opened:
         while True:
             try:
-                return await self._ask_open(host)
+                return await self._ask_open(settings, host)
             except StorageError as error:
                 LOG.error("shard %d cannot open: %s", settings.index, error)  # noqa: TRY400  # it says it all
                 await asyncio.sleep(STORAGE_RETRY_S)

@@ -13,12 +13,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from plaudit.actors.checkpoint import Checkpointer
-from plaudit.actors.clock import Clock, Stamp
+from plaudit.actors.clock import Clock, Stamp, TestClock
 from plaudit.actors.committer import Committer
 from plaudit.actors.dedupe import Dedupe
 from plaudit.actors.executor import Executor, Work
 from plaudit.actors.messages import PROTOCOL, Hello, Welcome, decode_to_shard, encode
 from plaudit.actors.residents import DEFAULT_USERS_MAX, Residents
+from plaudit.actors.schedule import Schedule
+from plaudit.actors.timers import Timers
 from plaudit.actors.transport import Connection, listen
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.compiled import compile_catalog
@@ -53,6 +55,8 @@ class ShardSettings(Struct, frozen=True):
     """`commit`: an answered event survives a power cut. `process`: it survives the process, however that ends."""
     users_max: int = DEFAULT_USERS_MAX
     """How many users stay in memory when nothing of them is unsaved."""
+    timer_window_ms: int = 0
+    """Over how long what falls due for many users at one moment is spread."""
 
 
 class Opened(Struct, frozen=True):
@@ -74,39 +78,53 @@ class UserShard:
 
     def __init__(self, settings: ShardSettings, clock: Clock, fail: Callable[[str], None]) -> None:
         self._settings = settings
+        self._clock = clock
         self._stamp = Stamp(clock)
         self._report = fail
         self._directory = Path(settings.directory)
         self._lock = DirectoryLock(self._directory)
-        self._residents = Residents(settings.users_max)
+        self._residents = Residents(settings.users_max, Schedule(settings.timer_window_ms))
         self._dedupe = Dedupe()
         self._connections: set[Connection] = set()
         self._opened: Opened | None = None
         self._has_failed = False
         self._error: BaseException | None = None
+        self._moving = asyncio.Lock()
+        self._catalog = Catalog()
+        """The one under which commands are applied now."""
+        self._catalog_number = 0
+        """The command that brought it; 0 if it was in force when the shard was opened."""
         self._manifest: ShardManifest
         self._state: StateStore
         self._log: Log
         self._executor: Executor
         self._committer: Committer
         self._checkpointer: Checkpointer
+        self._timers: Timers
         self._server: asyncio.AbstractServer
 
-    async def open(self, catalog: Catalog) -> Opened:
-        """Recover, adopt the catalog, and serve. A shard that is open already says the same again.
+    async def open(self, catalog: Catalog, now_ms: int | None = None) -> Opened:
+        """Recover, adopt the catalog, and serve. One that is open already adopts it and says the same again.
 
-        Raises StorageError if the directory cannot be trusted; then nothing is held, and nothing has been changed but
-        the epoch.
+        With `now_ms`, time stands still there until `move_clock`. Raises StorageError if the directory cannot be
+        trusted; then nothing is held, and nothing has been changed but the epoch.
         """
-        if self._opened is None:
+        if self._opened is not None:
+            await self.adopt(catalog)
+        else:
+            if now_ms is not None:
+                self._clock = TestClock(now_ms)
+                self._stamp = Stamp(self._clock)
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     replayed = await self._recover(stack)
-                    await self._adopt(catalog)
+                    await self._adopt_first(catalog)
                     self._server = await listen(self._settings.address, self._accept)
                     stack.callback(self._hang_up)
                     if self._error is not None:
                         raise self._error
+                    if now_ms is None:
+                        self._timers.start()
                     stack.pop_all()
             except (OSError, sqlite3.Error) as error:
                 raise Unusable(f"{self._directory}: {error}") from error
@@ -119,6 +137,7 @@ class UserShard:
             return
         try:
             self._server.close()
+            self._timers.cancel()
             await self._executor.close()
             await self._committer.close()
             await self._executor.drain()
@@ -133,6 +152,25 @@ class UserShard:
             connection.close()
         self._lock.release()
         self._opened = None
+
+    async def adopt(self, catalog: Catalog) -> None:
+        """Apply what follows under a newer version of the catalog; returns when the log has it, which is one fsync.
+
+        Nothing happens if this version, or a newer one, is in force already.
+        """
+        if catalog.version > self._catalog.version:
+            self._change_catalog(catalog)
+        await self._committer.wait(self._catalog_number)
+
+    async def move_clock(self, now_ms: int) -> int | None:
+        """Move the time that `open` has set, never back, and let everything happen that is due then.
+
+        Returns, when that is durable, when something is due again; None if nothing is.
+        """
+        assert isinstance(self._clock, TestClock)
+        async with self._moving:
+            self._clock.move(now_ms)
+            return await self._timers.settle()
 
     async def backup(self, target: str) -> BackedUp:
         """Copy the shard into a new directory while it serves; its next checkpoint waits until all is copied.
@@ -174,7 +212,7 @@ class UserShard:
 
     def _stop(self) -> None:
         self._hang_up()
-        for part in (self._executor, self._committer, self._checkpointer):
+        for part in (self._timers, self._executor, self._committer, self._checkpointer):
             part.cancel()
 
     def _hang_up(self) -> None:
@@ -202,6 +240,7 @@ class UserShard:
         except UNDECODABLE as error:
             raise Corrupt(f"{state.path}: gateways: {error}") from error
         index = self._settings.index
+        self._residents.schedule.swept_key = await state.load_swept_key()
         self._executor = Executor(index, self._residents, self._dedupe, state, self._stamp, self.fail)
         catalog = await state.load_catalog() or Catalog()
         self._executor.adopt(compile_catalog(catalog))
@@ -216,6 +255,10 @@ class UserShard:
         stack.callback(self._checkpointer.cancel)
         self._executor.start(self._committer)
         stack.callback(self._executor.cancel)
+        self._timers = Timers(
+            self._residents, self._executor, self._committer, self._checkpointer, state, self._stamp, self.fail
+        )
+        stack.callback(self._timers.cancel)
         self._lock.vouch()
         return last - applied
 
@@ -296,13 +339,19 @@ class UserShard:
             number += len(entry.commands)
         return catalog
 
-    async def _adopt(self, catalog: Catalog) -> None:
-        """Log the catalog, unless it is the one in force, and apply what follows under it."""
-        if catalog != self._committer.catalog:
-            number = self._committer.next_number()
-            self._committer.add_catalog(CatalogChange(self._stamp.now_ms(), catalog))
-            await self._committer.wait(number)
-            self._executor.adopt(compile_catalog(catalog))
+    async def _adopt_first(self, catalog: Catalog) -> None:
+        """Begin with this catalog; it is logged, unless it was in force when the shard was closed."""
+        self._catalog = self._committer.catalog
+        if catalog != self._catalog:
+            self._change_catalog(catalog)
+        await self._committer.wait(self._catalog_number)
+
+    def _change_catalog(self, catalog: Catalog) -> None:
+        """Log the catalog, and apply what follows under it. Commands are on one side of this or the other."""
+        self._catalog_number = self._committer.next_number()
+        self._committer.add_catalog(CatalogChange(self._stamp.now_ms(), catalog))
+        self._executor.adopt(compile_catalog(catalog))
+        self._catalog = catalog
 
     def _accept(self, connection: Connection) -> "_GatewayLink":
         self._connections.add(connection)

@@ -1,12 +1,14 @@
 """The wire's response objects: camelCase JSON, field for field what the official SDKs parse.
 
-UNSET fields are left out, None is written as null. `Raw` is JSON that is already encoded.
+UNSET fields are left out, None is written as null, unless the field has it as its default. `Raw` is JSON that is
+already encoded.
 """
 
 from typing import Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from plaudit.engine.catalog import EvaluationMode, Frequency
 from plaudit.engine.commands import Position
 
 
@@ -53,16 +55,104 @@ class MetricResponse(Struct, frozen=True, rename="camel"):
     achievements: list[Raw]
 
 
-class EventStreak(Struct, frozen=True, rename="camel"):
-    """`EventStreak`. Dates are null where there is no streak."""
+class EventStreak(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`EventStreak`. Dates are null where there is no streak; the last four are there if freezes, or earning, are."""
 
     length: int
-    frequency: Literal["daily"]
+    frequency: Frequency
     started: str | None
     period_start: str
     period_end: str
     expires: str | None
     extended: bool
+    freezes: int | None = None
+    max_freezes: int | None = None
+    freeze_auto_earn_interval: int | None = None
+    freeze_auto_earn_amount: int | None = None
+
+
+class StreakPeriodResponse(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`StreakPeriod`. `used_freeze` is there if freezes are, `reset_at` if the streak was reset in this period."""
+
+    period_start: str
+    period_end: str
+    length: int
+    used_pause: bool
+    used_freeze: bool | None = None
+    reset_at: str | None = None
+
+
+class StreakPauseResponse(Struct, frozen=True, rename="camel"):
+    """A pause in a `StreakResponse`."""
+
+    id: str
+    start: str
+    end: str
+
+
+class StreakResponse(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`StreakResponse`: as `EventStreak`, but `extended` says when."""
+
+    length: int
+    frequency: Frequency
+    started: str | None
+    period_start: str
+    period_end: str
+    expires: str | None
+    extended: str | None
+    streak_history: list[StreakPeriodResponse]
+    pauses: list[StreakPauseResponse]
+    freezes: int | None = None
+    max_freezes: int | None = None
+    freeze_auto_earn_interval: int | None = None
+    freeze_auto_earn_amount: int | None = None
+
+
+class BulkStreak(Struct, frozen=True, rename="camel"):
+    """`BulkStreakItem`."""
+
+    user_id: str
+    streak_length: int
+    extended: str | None
+
+
+class StreakMetricResponse(Struct, frozen=True):
+    """A metric of a user's streak."""
+
+    key: str
+    threshold: Raw
+
+
+class StreakPreferencesResponse(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`StreakPreferences`: what the user has set."""
+
+    enabled: bool | None = None
+    evaluation_mode: EvaluationMode | None = None
+    metrics: list[StreakMetricResponse] | None = None
+    days_off: tuple[int, ...] | None = None
+
+
+class UserPreferencesResponse(Struct, frozen=True):
+    """`UserPreferences`. `streak` is there once something of it has been set."""
+
+    notifications: dict[str, tuple[str, ...]]
+    streak: StreakPreferencesResponse | UnsetType
+
+
+class AdminStreakPause(Struct, frozen=True, rename="camel"):
+    """`AdminStreakPause`."""
+
+    id: str
+    user_id: str
+    start: str
+    end: str
+    status: Literal["active", "archived"]
+
+
+class Owners(Struct, frozen=True):
+    """A shard's part of an answer: users by the ids (UUIDs) of what they own."""
+
+    owners: dict[str, str]
 
 
 class TriggerResponse(Struct, frozen=True, rename="camel"):
@@ -145,6 +235,58 @@ class EventLogResponse(Struct, frozen=True, rename="camel"):
 
     events: list[Raw]
     next_cursor: str | None
+
+
+class Issue(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`Issue` with an item of an admin batch, named by one of the last three. Old SDKs need `level` and `reason`."""
+
+    severity: Literal["error", "warning"]
+    message: str
+    level: Literal["error", "warning"]
+    reason: str
+    id: str | None = None
+    user_id: str | None = None
+    index: int | None = None
+
+
+class DeletedItem(Struct, frozen=True):
+    """What is deleted."""
+
+    id: str
+
+
+class FreezesResponse(Struct, frozen=True):
+    """The answer to `POST /streaks/freezes`."""
+
+    issues: list[Issue]
+
+
+class PausesResponse(Struct, frozen=True):
+    """The answer to `POST /streaks/pauses`: `AdminStreakPause` objects."""
+
+    created: list[Raw]
+    issues: list[Issue]
+
+
+class DeletedResponse(Struct, frozen=True):
+    """The answer to a deletion of many."""
+
+    deleted: list[DeletedItem]
+    issues: list[Issue]
+
+
+class RestoredResponse(Struct, frozen=True, rename="camel"):
+    """The answer to `POST /streaks/restore`."""
+
+    restored_users: list[str]
+    issues: list[Issue]
+
+
+class ResetResponse(Struct, frozen=True, rename="camel"):
+    """The answer to `POST /streaks/reset`."""
+
+    reset_users: list[str]
+    issues: list[Issue]
 
 
 class ErrorResponse(Struct, frozen=True):

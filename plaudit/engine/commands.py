@@ -51,7 +51,7 @@ class StreakMetricFields(Struct, frozen=True, array_like=True):
     threshold: PackedAmount
 
 
-class StreakPreferenceFields(Struct, frozen=True, array_like=True):
+class StreakPreferenceFields(Struct, frozen=True):
     """The streak preferences that a request passes. UNSET: keep. None: as the settings say."""
 
     enabled: bool | UnsetType | None = UNSET

@@ -35,6 +35,23 @@ def next_deadline(user: User, catalog: CompiledCatalog) -> int | None:
     return midnight_ms(max(min(days), user.day + 1), user.profile.tz) if days else None
 
 
+def has_same_deadline(user: User, other: User) -> bool:
+    """True if nothing is different of what a deadline depends on. Cheaper than deadlines, and may say False of equals.
+
+    Containers are replaced, never changed: what is the same object is the same.
+    """
+    streaks, others = user.streaks, other.streaks
+    return (
+        user.day == other.day
+        and streaks.daily is others.daily
+        and streaks.weekly is others.weekly
+        and streaks.monthly is others.monthly
+        and streaks.freezes == others.freezes
+        and streaks.earned_day == others.earned_day
+        and user.profile.tz == other.profile.tz
+    )
+
+
 def timing_key(catalog: CompiledCatalog) -> str:
     """Changes whenever deadlines that were computed under another catalog, or other rules, may be too late."""
     freezes = catalog.streaks.settings.freezes

@@ -4,8 +4,11 @@ The fast way encodes the struct as it is; only a user with an amount beyond 64 b
 deterministic: equal histories give equal bytes, which is what digests rest on.
 """
 
+from sys import intern
+
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plaudit.engine import calendars
 from plaudit.engine.amounts import PackedAmount, pack_amount, unpack_amount
@@ -67,6 +70,10 @@ class _FirstUser(Struct, array_like=True):
 _FIRST_LAYOUT = 0x96
 """The first byte of such a user's snapshot: an array of six."""
 
+_NOTHING: dict[int, int] = {}
+_NO_ATTRIBUTES: dict[str, str] = {}
+"""Shared by all users who have none: containers are never changed in place."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_PackedUser)
 _first_decoder = msgspec.msgpack.Decoder(_FirstUser)
@@ -107,10 +114,10 @@ def decode_user(snapshot: bytes) -> User:
     packed = _decoder.decode(snapshot)
     streaks = packed.streaks
     return User(
-        packed.profile,
+        _shared(packed.profile),
         {number: unpack_amount(amount) for number, amount in packed.totals.items()},
-        packed.completions,
-        packed.points,
+        packed.completions or _NOTHING,
+        packed.points or _NOTHING,
         packed.day,
         Streaks(
             streaks.daily,
@@ -124,6 +131,12 @@ def decode_user(snapshot: bytes) -> User:
         ),
         packed.preferences,
     )
+
+
+def _shared(profile: Profile) -> Profile:
+    """A profile whose zone, and whose attributes if it has none, are the same objects as those of others: 130 bytes."""
+    tz = None if profile.tz is None else intern(profile.tz)
+    return replace(profile, tz=tz, attributes=profile.attributes or _NO_ATTRIBUTES)
 
 
 def _pack(change: Change) -> _PackedChange:

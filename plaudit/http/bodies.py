@@ -85,14 +85,14 @@ def explain(error: Exception) -> Malformed | Invalid:
     return Invalid(f"{field}: {complaint}") if field else Malformed(f"body: {complaint}")
 
 
-def parse_value(raw: Raw) -> int:
-    """A JSON number as an amount. Raises Invalid (ours or the engine's) for anything else."""
+def parse_value(raw: Raw, field: str = "value") -> int:
+    """A JSON number as an amount. Raises Invalid (ours or the engine's), naming `field`, for anything else."""
     text = bytes(raw)
     if len(text) <= SHORT_INTEGER_DIGITS and text.isdigit():
         return int(text) * UNIT
     if text[:1] not in b"-0123456789":
-        raise Invalid(f"value: expected a number, got {text[:40].decode(errors='replace')}")
-    return parse_amount(_to_decimal(text.decode()), "value")
+        raise Invalid(f"{field}: expected a number, got {text[:40].decode(errors='replace')}")
+    return parse_amount(_to_decimal(text.decode()), field)
 
 
 def _to_decimal(number: str) -> Decimal:

@@ -55,7 +55,7 @@ async def record_event(scope: Scope, receive: Receive) -> RecordEvent:
         raise Invalid(f"Idempotency-Key: expected at most {IDEMPOTENCY_KEY_LENGTH_MAX} characters")
     return RecordEvent(
         user_id=body.user.id,
-        metric=_segment(scope, "key"),
+        metric=segment_of(scope, "key"),
         value=pack_amount(parse_value(body.value)),
         event_id=_event_ids.make(),
         fields=body.user.fields(),
@@ -66,17 +66,17 @@ async def record_event(scope: Scope, receive: Receive) -> RecordEvent:
 
 async def read_user(scope: Scope, _: Receive) -> ReadUser:
     """`GET /v1/users/{id}`."""
-    return ReadUser(_user_id(scope))
+    return ReadUser(user_id_of(scope))
 
 
 async def read_metrics(scope: Scope, _: Receive) -> ReadMetrics:
     """`GET /v1/users/{id}/metrics`."""
-    return ReadMetrics(_user_id(scope))
+    return ReadMetrics(user_id_of(scope))
 
 
 async def delete_user(scope: Scope, _: Receive) -> DeleteUser:
     """`DELETE /admin/v1/users/{id}`: 204, and the user is forgotten for good."""
-    return DeleteUser(_user_id(scope))
+    return DeleteUser(user_id_of(scope))
 
 
 def find_header(scope: Scope, name: bytes) -> str:
@@ -88,14 +88,16 @@ def find_header(scope: Scope, name: bytes) -> str:
     return ""
 
 
-def _user_id(scope: Scope) -> str:
-    user_id = _segment(scope, "id")
+def user_id_of(scope: Scope) -> str:
+    """The user of a path. Raises Invalid."""
+    user_id = segment_of(scope, "id")
     if len(user_id) > USER_ID_LENGTH_MAX:
         raise Invalid(f"id: expected at most {USER_ID_LENGTH_MAX} characters")
     return user_id
 
 
-def _segment(scope: Scope, name: str) -> str:
+def segment_of(scope: Scope, name: str) -> str:
+    """A part of the path, decoded. Raises Invalid."""
     text: str = scope["path_params"][name]
     try:
         return unquote(text, errors="strict") if "%" in text else text

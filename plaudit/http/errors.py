@@ -4,6 +4,8 @@ RequestError            a 4xx with its status
 ├── Malformed           not JSON, or not an object (400)
 ├── Invalid             JSON of the wrong shape; names the field (422)
 └── TooLarge            a body over the limit (413)
+
+NotDone                 what the whole server had to do could not be done; says why (500)
 """
 
 import logging
@@ -44,6 +46,10 @@ class TooLarge(RequestError):
     status = 413
 
 
+class NotDone(Exception):
+    """The server could not do what concerns all of it, and says why. What was asked for may be done in part."""
+
+
 def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """An error as every client expects it: `{"error": ...}`."""
     return Response(msgspec.json.encode({"error": message}), status, headers, "application/json")
@@ -62,6 +68,10 @@ async def _on_not_sent(_: Request, error: Exception) -> Response:
     return error_response(503, str(error), {"Retry-After": str(RETRY_AFTER_S)})
 
 
+async def _on_not_done(_: Request, error: Exception) -> Response:
+    return error_response(500, str(error))
+
+
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return error_response(error.status_code, error.detail, error.headers)
@@ -76,6 +86,7 @@ EXCEPTION_HANDLERS = {
     RequestError: _on_request_error,
     Rejected: _on_rejected,
     NotSent: _on_not_sent,
+    NotDone: _on_not_done,
     HTTPException: _on_http_exception,
     Exception: _on_bug,
 }

@@ -7,7 +7,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Raw
@@ -20,13 +19,12 @@ from plaudit.engine.commands import Position, ReadEvents
 from plaudit.http.bodies import USER_ID_LENGTH_MAX
 from plaudit.http.endpoints import send_reply
 from plaudit.http.errors import Invalid
+from plaudit.http.queries import ECHO_LENGTH_MAX, Parameters
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
-LIMIT_DIGITS_MAX = 4
 POSITION_MAX = 2**53
 """Of each part: there is nothing beyond, and SQLite could not compare it."""
-ECHO_LENGTH_MAX = 50
 OK = 200
 
 
@@ -62,20 +60,17 @@ def merge(pages: Iterable[EventPage], limit: int) -> EventLogResponse:
 
 def parse_query(query_string: bytes) -> ReadEvents:
     """The query of a request. Raises Invalid, naming the parameter."""
-    try:
-        parameters = dict(parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict"))
-    except UnicodeDecodeError:
-        raise Invalid("query: expected UTF-8, percent-encoded") from None
-    user_id = parameters.get("userId")
+    parameters = Parameters(query_string)
+    user_id = parameters.text("userId")
     if user_id is not None and not 1 <= len(user_id) <= USER_ID_LENGTH_MAX:
         raise Invalid(f"userId: expected 1 to {USER_ID_LENGTH_MAX} characters")
-    cursor = parameters.get("cursor")
+    cursor = parameters.text("cursor")
     return ReadEvents(
         user_id=user_id,
-        metric=parameters.get("metric"),
-        from_ms=_parse_instant("from", parameters.get("from")),
-        to_ms=_parse_instant("to", parameters.get("to")),
-        limit=_parse_limit(parameters.get("limit")),
+        metric=parameters.text("metric"),
+        from_ms=_parse_instant("from", parameters.text("from")),
+        to_ms=_parse_instant("to", parameters.text("to")),
+        limit=parameters.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX),
         before=None if cursor is None else decode_cursor(cursor),
     )
 
@@ -95,14 +90,6 @@ def decode_cursor(cursor: str) -> Position:
     if not all(0 <= part <= POSITION_MAX for part in msgspec.structs.astuple(position)):
         raise refusal
     return position
-
-
-def _parse_limit(text: str | None) -> int:
-    if text is None:
-        return LIMIT_DEFAULT
-    if not (text.isascii() and text.isdigit() and len(text) <= LIMIT_DIGITS_MAX and 1 <= int(text) <= LIMIT_MAX):
-        raise Invalid(f"limit: expected a whole number from 1 to {LIMIT_MAX}, got {text[:ECHO_LENGTH_MAX]!r}")
-    return int(text)
 
 
 def _parse_instant(name: str, text: str | None) -> int | None:

@@ -45,7 +45,7 @@ async def back_up(data: Path, target: Path, report: Report) -> BackupNote:
 async def ask_holder(data: Path, request: Backup, report: Report, held: InUse) -> BackupNote:
     """Have the server do it that holds the lock of `data`. Raises Refused, or InUse if it does not answer."""
     try:
-        return await ask(data, request, report)
+        return await ask(data, request, BackupNote, report)
     except NoServer as error:
         raise InUse(f"{held}, which takes no commands now: it is starting or stopping, or it is no server") from error
 

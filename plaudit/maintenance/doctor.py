@@ -130,12 +130,15 @@ async def _audit(home: Path, found: list[Problem]) -> str:
 
 
 async def recover(home: Path, data_id: str, shard: int, catalog: Catalog) -> str:
-    """Open a shard that nobody has, as a server would, and close it: then its state has all that its log had."""
+    """Open a shard that nobody has, as a server would, and close it: then its state has all that its log had.
+
+    Its time stands still where its log ends: nothing falls due.
+    """
     failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="plaudit-") as sockets:  # a socket's path has to be short
         settings = ShardSettings(shard, str(home), data_id, f"{sockets}/shard.sock", "process")
         user_shard = UserShard(settings, system_clock, failures.append)
-        opened = await user_shard.open(catalog)
+        opened = await user_shard.open(catalog, now_ms=0)
         await user_shard.close()
     if failures:
         raise Unusable(f"{home}: {failures[0]}")

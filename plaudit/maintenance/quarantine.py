@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from plaudit.actors.replies import format_instant
+from plaudit.actors.formats import format_instant
 from plaudit.engine.amounts import format_amount, unpack_amount
 from plaudit.engine.commands import RecordEvent, UserFields, UserKey, Write, user_key
 from plaudit.engine.ids import format_id

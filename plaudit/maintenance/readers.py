@@ -1,21 +1,24 @@
 """Reads users and events from the shards of a private copy, in the order in which they came to be in each shard."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from msgspec import Raw
 
 from plaudit.actors.clock import system_clock
-from plaudit.actors.replies import format_day, format_instant
+from plaudit.actors.formats import format_day, format_instant
 from plaudit.actors.wire import LoggedAward
 from plaudit.engine.advance import advance
 from plaudit.engine.amounts import PackedAmount, format_amount, unpack_amount
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
+from plaudit.engine.compiled import compile_catalog
 from plaudit.engine.ids import format_id
 from plaudit.engine.snapshot import decode_user
 from plaudit.engine.streaks import view_streak
 from plaudit.maintenance.doctor import Copy, load_catalog, recover
 from plaudit.maintenance.export import ExportedCompletion, ExportedEvent, ExportedUser, Row, What
+from plaudit.storage.catalog_store import CatalogStore
 from plaudit.storage.directory import shard_directory
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import EventEntry
@@ -30,22 +33,34 @@ async def read_rows(copy: Copy, what: What) -> AsyncIterator[Row]:
     """All users, or all events. What is only in a log yet is replayed first. Raises StorageError."""
     catalog = await load_catalog(copy.directory)
     names = _Names(catalog)
+    now_ms = await load_time(copy.directory)
     manifest = copy.held.manifest
     for shard in range(manifest.shards):
         home = shard_directory(copy.directory, shard)
         await recover(home, manifest.id, shard, catalog)
         store = await StateStore.open(home)
         try:
-            async for row in _read_users(store, names) if what == "users" else _read_events(store, names):
+            async for row in _read_users(store, names, now_ms) if what == "users" else _read_events(store, names):
                 yield row
         finally:
             await store.close()
+
+
+async def load_time(directory: Path) -> int:
+    """When it is in a data directory: where its test clock stands, or the machine's time if it has none."""
+    store = await CatalogStore.open(directory)
+    try:
+        times = await store.load_clock()
+    finally:
+        await store.close()
+    return system_clock() if times is None else times.reached_ms
 
 
 class _Names:
     """What the numbers in users' state stand for."""
 
     def __init__(self, catalog: Catalog) -> None:
+        self.compiled = compile_catalog(catalog)
         self.metrics = {metric.number: metric.key for metric in catalog.metrics}
         self.achievements = {achievement.number: achievement.key for achievement in catalog.achievements}
         self.systems = {system.number: system.key for system in catalog.points_systems}
@@ -56,9 +71,8 @@ class _Names:
         }
 
 
-async def _read_users(store: StateStore, names: _Names) -> AsyncIterator[Row]:
+async def _read_users(store: StateStore, names: _Names, now_ms: int) -> AsyncIterator[Row]:
     after = 0
-    now_ms = system_clock()
     while users := await store.scan_users(after, USERS_AT_ONCE):
         for _, user in users:
             if isinstance(user, Corrupt):
@@ -69,7 +83,7 @@ async def _read_users(store: StateStore, names: _Names) -> AsyncIterator[Row]:
 
 def _export_user(stored: StoredUser, names: _Names, now_ms: int) -> ExportedUser:
     tenant, key = stored.key
-    user = advance(decode_user(stored.snapshot), now_ms)
+    user = advance(decode_user(stored.snapshot), names.compiled, now_ms)
     profile = user.profile
     return ExportedUser(
         id=key,
@@ -90,7 +104,7 @@ def _export_user(stored: StoredUser, names: _Names, now_ms: int) -> ExportedUser
             ExportedCompletion(names.achievements[number], format_instant(at_ms))
             for number, at_ms in user.completions.items()
         ],
-        streak=view_streak(user).length,
+        streak=view_streak(user, names.compiled).length,
     )
 
 

@@ -99,6 +99,10 @@ class Audit:
         ):
             if size != expected:
                 yield self._problem(name, f"{size} rows, and the users lead to {expected}")
+        strays = await self._store.load_strays()
+        for name, count in (("timers", strays.timers), ("owners", strays.owners)):
+            if count:
+                yield self._problem(name, f"{count} rows belong to nobody")
 
     def _problem(self, place: str, problem: str) -> Problem:
         return Problem(f"{self._store.path}: {place}", problem)

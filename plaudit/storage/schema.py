@@ -8,19 +8,19 @@ import msgspec
 
 from plaudit.engine.snapshot import decode_user
 from plaudit.engine.timezones import local_day
-from plaudit.storage import key_index, snapshots
+from plaudit.storage import key_index, owners, snapshots, timers
 from plaudit.storage.history import Chunk, EventEntry, encode_chunk
 from plaudit.storage.key_index import hash_key
 from plaudit.storage.seal import seal
 from plaudit.storage.snapshots import StoredUser
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SPAN_MS = 86_400_000
 LONG_SPAN = f"until_ms - from_ms > {SPAN_MS}"
 """Events wait seconds for a checkpoint, or minutes while a backup holds it; days if the machine slept meanwhile."""
 
-_TABLES = (
+_TABLES_OF_2 = (
     """
 CREATE TABLE checkpoint (
     id INTEGER PRIMARY KEY CHECK (id = 0), number INTEGER NOT NULL, applied INTEGER NOT NULL, at_ms INTEGER NOT NULL,
@@ -42,6 +42,7 @@ CREATE TABLE purges (user INTEGER PRIMARY KEY, chunk INTEGER);
     + snapshots.SCHEMA
     + key_index.SCHEMA
 )
+_TABLES_OF_3 = timers.SCHEMA + owners.SCHEMA
 
 SCHEMA = (
     """
@@ -52,7 +53,8 @@ CREATE TABLE meta (
 CREATE TABLE catalog (id INTEGER PRIMARY KEY CHECK (id = 0), body BLOB NOT NULL);
 CREATE TABLE gateways (id INTEGER PRIMARY KEY, replies BLOB NOT NULL);
 """
-    + _TABLES
+    + _TABLES_OF_2
+    + _TABLES_OF_3
     + """
 INSERT INTO meta VALUES (0, {schema}, 0);
 INSERT INTO checkpoint VALUES (0, 0, 0, 0, 0, 0, 1, 1);
@@ -70,8 +72,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE catalog SET body = ?", (seal(body, "catalog"),))
     for id_, replies in connection.execute("SELECT id, replies FROM gateways").fetchall():
         connection.execute("UPDATE gateways SET replies = ? WHERE id = ?", (seal(replies, f"gateway {id_}"), id_))
-    for statement in _TABLES.split(";")[:-1]:
-        connection.execute(statement)
+    _create(connection, _TABLES_OF_2)
     zones = _move_users(connection)
     _move_history(connection, zones)
     connection.execute(
@@ -126,5 +127,16 @@ def _move_history(connection: sqlite3.Connection, zones: dict[int, str | None]) 
             key_index.add_keys(connection, [(hash_key(use), id_)])
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}
+def _from_2(connection: sqlite3.Connection) -> None:
+    """Schema 2 had no timers: the first sweep finds when everybody's time comes."""
+    _create(connection, _TABLES_OF_3)
+
+
+def _create(connection: sqlite3.Connection, tables: str) -> None:
+    """Run a script within the caller's transaction."""
+    for statement in tables.split(";")[:-1]:
+        connection.execute(statement)
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}
 """What brings a file of each older version to the next."""

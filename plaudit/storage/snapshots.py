@@ -5,6 +5,7 @@ user's. To change rows in place would write a page for each user of a checkpoint
 more than twice as many slots as users, the oldest ones go: those still in use move to the front, the rest is deleted.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -36,8 +37,16 @@ _SAVE_HEADS = "INSERT OR REPLACE INTO heads (user, slot) VALUES {rows}"
 _SAVE_SNAPSHOTS = "INSERT INTO snapshots (slot, user, applied, chunk, body) VALUES {rows}"
 _CONTENT = "CAST(applied AS INTEGER), CAST(chunk AS INTEGER), CAST(body AS BLOB)"
 """In a damaged row anything may be a text, even one that is none."""
-_COLUMNS = f"users.id, users.tenant, users.key, CAST(heads.slot AS INTEGER), snapshots.user, {_CONTENT}"
-_JOINS = "LEFT JOIN heads ON heads.user = users.id LEFT JOIN snapshots ON snapshots.slot = heads.slot >> 8"
+_COLUMNS = (
+    f"users.id, users.tenant, users.key, CAST(heads.slot AS INTEGER), snapshots.user, {_CONTENT}, "
+    "CAST(timers.due_ms AS INTEGER)"
+)
+_JOINS = (
+    "LEFT JOIN heads ON heads.user = users.id LEFT JOIN snapshots ON snapshots.slot = heads.slot >> 8 "
+    "LEFT JOIN timers ON timers.user = users.id"
+)
+
+_Row = tuple[int, str, str, int | None, int | None, int, int | None, bytes | None, int | None]
 
 
 class StoredUser(Struct, frozen=True):
@@ -48,6 +57,8 @@ class StoredUser(Struct, frozen=True):
     applied: int
     chunk: int | None
     snapshot: bytes
+    due_ms: int | None = None
+    """When time does something to the user next, as far as `timers` knows. Saved apart from the rest."""
 
 
 def save_users(connection: sqlite3.Connection, new: Iterable[StoredUser], users: Sequence[StoredUser]) -> None:
@@ -85,12 +96,18 @@ def load_users(
     connection: sqlite3.Connection, keys: Sequence[UserKey], place: str
 ) -> dict[UserKey, StoredUser | Corrupt]:
     """Those of the users that are saved, or what is wrong with them. One query for each LOOKUP_USERS_MAX keys."""
-    rows: list[tuple[int, str, str, int | None, int | None, int, int | None, bytes | None]] = []
+    rows: list[_Row] = []
     for start in range(0, len(keys), LOOKUP_USERS_MAX):
         part = keys[start : start + LOOKUP_USERS_MAX]
         padded = [*part, *[(None, None)] * (round_up(len(part)) - len(part))]
         rows.extend(connection.execute(_find_users(len(padded)), tuple(chain.from_iterable(padded))))
     return {(row[1], row[2]): _check(row, place) for row in rows}
+
+
+def load_users_by_id(connection: sqlite3.Connection, ids: Sequence[int], place: str) -> dict[int, StoredUser | Corrupt]:
+    """The same for ids. One query."""
+    query = f"SELECT {_COLUMNS} FROM users {_JOINS} WHERE users.id IN (SELECT value FROM json_each(?))"
+    return {row[0]: _check(row, place) for row in connection.execute(query, (json.dumps(ids),))}
 
 
 def scan_users(
@@ -133,11 +150,9 @@ def _find_users(count: int) -> str:
     )
 
 
-def _check(
-    row: tuple[int, str, str, int | None, int | None, int, int | None, bytes | None], place: str
-) -> StoredUser | Corrupt:
+def _check(row: _Row, place: str) -> StoredUser | Corrupt:
     """A row as a user, if all its parts say that they belong together."""
-    id_, tenant, key, pointer, owner, applied, chunk, body = row
+    id_, tenant, key, pointer, owner, applied, chunk, body, due_ms = row
     where = f"{place}: user {key!r}"
     if pointer is None or owner != id_ or pointer != _pointer(id_, pointer >> 8):
         return Corrupt(f"{where}: the snapshot that it points to is not its own")
@@ -145,7 +160,7 @@ def _check(
         snapshot = unseal(body, _identity(id_, (tenant, key), applied, chunk), where)
     except Corrupt as error:
         return error
-    return StoredUser(id_, (tenant, key), applied, chunk, snapshot)
+    return StoredUser(id_, (tenant, key), applied, chunk, snapshot, due_ms)
 
 
 def _seal(user: StoredUser) -> bytes:

@@ -24,16 +24,18 @@ from msgspec import Struct
 
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
-from plaudit.storage import key_index, snapshots
+from plaudit.storage import key_index, owners, snapshots, timers
 from plaudit.storage.errors import Corrupt, Fenced
 from plaudit.storage.files import sync_file
 from plaudit.storage.history import Chunk, decode_chunk, encode_chunk
 from plaudit.storage.key_index import KeyEntry, KeyUse, hash_key
+from plaudit.storage.owners import Owner
 from plaudit.storage.rows import insert_rows, round_up
 from plaudit.storage.schema import LONG_SPAN, MIGRATIONS, SCHEMA, SCHEMA_VERSION, SPAN_MS
 from plaudit.storage.seal import UNDECODABLE, seal, unseal
 from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.sqlite import UNREADABLE, explain, hop, opening
+from plaudit.storage.timers import Due, Timer
 from plaudit.storage.wal import Trust
 
 FILE_NAME = "state.sqlite"
@@ -47,6 +49,7 @@ _CHUNK = "id, CAST(user AS INTEGER), CAST(previous AS INTEGER), CAST(entries AS 
 """In a damaged row anything may be a text, even one that is none."""
 PURGE_SLOTS = 4096
 PURGE_CHUNKS = 64
+PURGE_OWNERS = 4096
 
 _SAVE_CHUNKS = "INSERT INTO history (id, user, previous, entries) VALUES {rows}"
 _SAVE_GATEWAYS = "INSERT OR REPLACE INTO gateways (id, replies) VALUES {rows}"
@@ -71,6 +74,11 @@ class Slice(Struct, frozen=True):
     counters: dict[Counter, int]
     """What to add to each."""
     gateways: list[tuple[int, bytes]] = []
+    timers: list[Timer] = []
+    """Of those users whose due times are others than they were."""
+    timing_key: str = ""
+    """Under which they were found."""
+    owners: list[Owner] = []
 
 
 class Span(Struct, frozen=True):
@@ -97,6 +105,13 @@ class Sizes(Struct, frozen=True):
 
     heads: int
     chunks: int
+
+
+class Strays(Struct, frozen=True):
+    """How many rows of some tables belong to nobody."""
+
+    timers: int
+    owners: int
 
 
 class StateStore:
@@ -160,9 +175,19 @@ class StateStore:
         rows = await self._fetch("SELECT (SELECT count(*) FROM heads), (SELECT count(*) FROM history)")
         return Sizes(*rows[0])
 
+    async def load_strays(self) -> Strays:
+        """Looks for rows of users who are not there. O(rows)."""
+        return await self._run(
+            lambda connection: Strays(timers.count_strays(connection), owners.count_strays(connection))
+        )
+
     async def load_users(self, keys: Iterable[UserKey]) -> dict[UserKey, StoredUser | Corrupt]:
         """Those of the users that are saved, or what is wrong with them. One query, in one hop to the thread."""
         return await self._run(snapshots.load_users, list(keys), str(self.path))
+
+    async def load_users_by_id(self, ids: Sequence[int]) -> dict[int, StoredUser | Corrupt]:
+        """Those of the users that are saved, by id, or what is wrong with them. One query."""
+        return await self._run(snapshots.load_users_by_id, ids, str(self.path))
 
     async def scan_users(self, after: int = 0, limit: int = 1000) -> list[tuple[int, StoredUser | Corrupt]]:
         """The next users by id, or what is wrong with them."""
@@ -214,6 +239,31 @@ class StateStore:
             "SELECT id, tenant, key FROM users WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(users)),)
         )
         return {row[0]: (row[1], row[2]) for row in rows}
+
+    async def find_owners(self, ids: Sequence[bytes]) -> dict[bytes, tuple[int, UserKey]]:
+        """Whose these ids are: users by id and key; see `storage.owners`."""
+        return await self._run(owners.find_owners, ids)
+
+    async def load_swept_key(self) -> str | None:
+        """The timing key under which all due times here are right; None while there is none."""
+        return await self._run(timers.load_swept_key)
+
+    async def find_timers_end(self, after: Due, limit: int) -> Due | None:
+        """The last of the next `limit` due times after one; None if there are fewer."""
+        return await self._run(timers.find_end, after, limit)
+
+    async def load_timers(self, after: Due, through: Due) -> list[Due]:
+        """The due times after one and up to another, in order."""
+        return await self._run(timers.load_timers, after, through)
+
+    async def sweep_timers(
+        self, key: str, find_due: Callable[[StoredUser], int | None], limit: int
+    ) -> tuple[list[Due], bool]:
+        """Set a page of due times right under a timing key: one transaction; see `storage.timers`.
+
+        `find_due` runs in the connection's thread. Nothing else may be writing. Raises StorageError.
+        """
+        return await self._write(timers.sweep_timers, key, find_due, limit, str(self.path))
 
     async def find_keys(self, uses: Iterable[KeyUse]) -> dict[KeyUse, bytes | Corrupt]:
         """The event of each idempotency key that has been used and indexed, or what is wrong with where it was.
@@ -296,9 +346,9 @@ class StateStore:
         self.checkpoint = Checkpoint(number + 1, applied, at_ms, max(reached, applied))
 
     async def purge(self) -> None:
-        """Erase old snapshots, history and keys of users who have been deleted, a little at a time.
+        """Erase old snapshots, history, keys and pauses of users who have been deleted, a little at a time.
 
-        Resumes what was begun. O(all snapshots + their history), at any number of users.
+        Resumes what was begun. O(all snapshots + their history + all pauses), at any number of users.
         """
         users = [row[0] for row in await self._fetch("SELECT user FROM purges")]
         if not users:
@@ -310,6 +360,10 @@ class StateStore:
         for user in users:
             while await self._write(_purge_chain, user, str(self.path)):
                 await self.copy_wal()
+        owned: bytes | None = b""
+        while owned is not None:
+            owned = await self._write(owners.purge_owners, owned, PURGE_OWNERS)
+            await self.copy_wal()
         await self.copy_wal(erase=True)
         await self._write(_end_purges)  # not before: after a kill, the next owner has to erase again
 
@@ -403,6 +457,8 @@ def _save(connection: sqlite3.Connection, part: Slice, users: int) -> None:
     insert_rows(connection, _SAVE_CHUNKS, rows)
     insert_rows(connection, _SAVE_GATEWAYS, [(id_, seal(replies, f"gateway {id_}")) for id_, replies in part.gateways])
     insert_rows(connection, _SAVE_COUNTERS, [(*counter, value) for counter, value in part.counters.items()])
+    timers.save_timers(connection, part.timing_key, part.timers)
+    owners.save_owners(connection, part.owners)
     if part.chunks:
         times = [entry.at_ms for chunk in part.chunks for entry in chunk.entries]
         connection.execute(
@@ -424,6 +480,7 @@ def _save(connection: sqlite3.Connection, part: Slice, users: int) -> None:
 
 def _delete(connection: sqlite3.Connection, user: StoredUser, completed: Sequence[int]) -> None:
     snapshots.remove_user(connection, user.id)
+    timers.remove_timer(connection, user.id)
     connection.execute("INSERT INTO purges (user, chunk) VALUES (?, ?)", (user.id, user.chunk))
     counters: Mapping[Counter, int] = {("users", 0): -1} | {("completions", number): -1 for number in completed}
     insert_rows(connection, _SAVE_COUNTERS, [(*counter, value) for counter, value in counters.items()])

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from plaudit.actors import executor
+from plaudit.actors import applier
 from plaudit.actors.executor import Executor, Work
 from plaudit.actors.messages import Reply
 from plaudit.actors.replies import INTERNAL_ERROR, REFUSED
@@ -206,11 +206,11 @@ async def test_a_command_that_raises_fails_alone(settings: ShardSettings, monkey
 
     commands = [event("ada"), event("ada", -1, key="k"), event("bob"), event("ada", key="k"), event("new", -1)]
     async with Supervised(settings).opened() as supervised, client_of(supervised) as client:
-        monkeypatch.setattr(executor, "process", raise_or_process)
+        monkeypatch.setattr(applier, "process", raise_or_process)
         replies = await asyncio.gather(*map(client.call, commands))
         assert [reply.status for reply in replies] == [201, 500, 201, 201, 500]
         assert (replies[1], replies[4], total(replies[3])) == (INTERNAL_ERROR, INTERNAL_ERROR, 2)
-        monkeypatch.setattr(executor, "process", process)
+        monkeypatch.setattr(applier, "process", process)
         await supervised.kill_and_open()
         assert await supervised.events() == ids_of(commands[0], *commands[2:4])
         assert (await client.call(event("new"))).status == 201
@@ -228,11 +228,11 @@ async def test_a_command_that_ends_its_shard_is_refused_and_its_neighbours_count
                 supervised.kill()
             return process(user, command, catalog, now_ms)
 
-        monkeypatch.setattr(executor, "process", kill_or_process)
+        monkeypatch.setattr(applier, "process", kill_or_process)
         replies = await asyncio.gather(*map(client.call, commands))
         assert replies.pop(culprit) == REFUSED
         assert sorted((reply.status, total(reply)) for reply in replies) == [(201, n) for n in range(1, 5)]
-        monkeypatch.setattr(executor, "process", process)
+        monkeypatch.setattr(applier, "process", process)
         await supervised.kill_and_open()
         del commands[culprit]
         assert sorted(await supervised.events()) == sorted(ids_of(*commands))

@@ -15,10 +15,11 @@ from plaudit.engine.user import Profile, User
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import EventEntry
 from plaudit.storage.state import FILE_NAME, StateStore
-from tests.engine.builders import CREATED_MS, DETERMINISTIC, event_id
+from tests.engine.builders import CREATED_MS, DETERMINISTIC, compiled, document, event_id
 from tests.storage.builders import edit, opened_state
 
 USER = User(Profile(CREATED_MS, CREATED_MS))
+COMPILED = compiled(document())
 SNAPSHOT = encode_user(USER)
 
 
@@ -37,12 +38,14 @@ class Owner:
 
     def __init__(self, users_max: int) -> None:
         self.residents = Residents(users_max)
+        self.residents.adopt(COMPILED)
         self.number = 0
 
     def send(self, *names: str, idempotency_key: str | None = None, completed: tuple[int, ...] = ()) -> None:
         for name in names:
             self.number += 1
-            self.residents.install(key(name), USER, SNAPSHOT, entry(self.number, idempotency_key, completed))
+            happened = entry(self.number, idempotency_key, completed)
+            self.residents.install(key(name), USER, SNAPSHOT, self.number, happened)
 
     def delete(self, name: str) -> None:
         self.number += 1
@@ -261,5 +264,6 @@ async def test_a_user_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
 
 async def loaded(store: StateStore, *names: str) -> Residents:
     residents = Residents(10)
+    residents.adopt(COMPILED)
     await residents.load({key(name) for name in names}, store)
     return residents

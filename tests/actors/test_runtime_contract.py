@@ -7,19 +7,29 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from plaudit.actors.ray_runtime import RayRuntime
 from plaudit.actors.runtime import HostLost, InlineHost, InlineRuntime, Runtime, ShardHost
 from plaudit.actors.shard_client import ShardClient
 from plaudit.actors.user_shard import Opened, ShardSettings
+from plaudit.engine.catalog import Catalog, StreakSettings
+from plaudit.engine.commands import ReadStreak
 from plaudit.storage.errors import WrongDirectory
 from tests.actors.shards import event, make_settings, total_in, total_of
 from tests.catalogs import study_catalog
 
 CATALOG = study_catalog()
+WEEKLY = msgspec.structs.replace(
+    CATALOG, version=CATALOG.version + 1, streaks=StreakSettings(frequency="weekly", metrics=CATALOG.streaks.metrics)
+)
+NOON_MS = round(datetime(2099, 3, 2, 12, tzinfo=UTC).timestamp() * 1000)
+"""A Monday to which the machine's clock will not come."""
+HOUR_MS = 3_600_000
 
 
 class Place:
@@ -31,10 +41,10 @@ class Place:
         self.host: ShardHost
         self.opened: Opened
 
-    async def open(self) -> Opened:
+    async def open(self, catalog: Catalog = CATALOG, now_ms: int | None = None) -> Opened:
         while True:
             try:
-                self.opened = await self.host.open(CATALOG)
+                self.opened = await self.host.open(catalog, now_ms)
             except HostLost:
                 await asyncio.sleep(0)
             else:
@@ -54,6 +64,14 @@ class Place:
             yield client
         finally:
             await client.close()
+
+
+async def streak_of(client: ShardClient, user: str) -> tuple[int, str]:
+    """Length and frequency of a user's streak."""
+    reply = await client.call(ReadStreak(user))
+    assert reply.status == 200, reply
+    streak = msgspec.json.decode(reply.body)
+    return streak["length"], streak["frequency"]
 
 
 class RuntimeContract:
@@ -107,6 +125,81 @@ class RuntimeContract:
             await place.open()
             again = await client.call(event("ada", key="k"))
             assert (again.status, total_in(again)) == (202, 1)
+
+    async def test_what_follows_an_adoption_meets_the_new_catalog(self, place: Place) -> None:
+        async with place.client() as client:
+            await client.call(event("ada"))
+            assert await streak_of(client, "ada") == (1, "daily")
+            await place.host.adopt(WEEKLY)
+            assert await streak_of(client, "ada") == (1, "weekly")
+            await place.host.adopt(WEEKLY)
+            await place.host.adopt(CATALOG)
+            assert await streak_of(client, "ada") == (1, "weekly"), "an older one is none"
+
+    async def test_an_adoption_survives_a_kill_and_a_close(self, place: Place) -> None:
+        async with place.client() as client:
+            await place.host.adopt(WEEKLY)
+            await client.call(event("ada"))
+            place.kill()
+            assert (await place.open(WEEKLY)).replayed >= 2
+            assert await streak_of(client, "ada") == (1, "weekly")
+        await place.host.close()
+        assert (await place.open(WEEKLY)).replayed == 0
+        async with place.client(2) as client:
+            assert await streak_of(client, "ada") == (1, "weekly")
+
+    async def test_opening_again_with_a_newer_catalog_adopts_it(self, place: Place) -> None:
+        async with place.client() as client:
+            await client.call(event("ada"))
+            assert await place.host.open(WEEKLY) == place.opened
+            assert await streak_of(client, "ada") == (1, "weekly")
+
+    async def test_adopting_under_load_loses_nothing(self, place: Place) -> None:
+        async with place.client() as client:
+            waiting = [client.call(event(f"user-{n % 7}")) for n in range(300)]
+            await place.host.adopt(WEEKLY)
+            waiting += [client.call(event(f"user-{n % 7}")) for n in range(300)]
+            await asyncio.gather(*waiting)
+            place.kill()
+            await place.open(WEEKLY)
+            assert sum([await total_of(client, f"user-{n}") for n in range(7)]) == 600
+
+    async def test_time_stands_still_and_is_moved_to_where_something_is_due(self, place: Place) -> None:
+        await place.host.close()
+        await place.open(now_ms=NOON_MS)
+        async with place.client() as client:
+            assert await place.host.move_clock(NOON_MS) is None
+            await client.call(event("ada"))
+            due_ms = await place.host.move_clock(NOON_MS)
+            assert due_ms == NOON_MS + 35 * HOUR_MS, "the end of tomorrow in Paris"
+            assert await place.host.move_clock(due_ms - 1) == due_ms
+            assert await streak_of(client, "ada") == (1, "daily")
+            next_ms = await place.host.move_clock(due_ms)
+            assert next_ms == NOON_MS + 299 * HOUR_MS, "the weekly streak is kept as well: the end of next week"
+            assert await streak_of(client, "ada") == (0, "daily")
+            assert await place.host.move_clock(NOON_MS) == next_ms, "it does not go back"
+            assert await streak_of(client, "ada") == (0, "daily")
+
+    async def test_moving_and_adopting_and_a_backup_do_not_disturb_each_other(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        await place.host.close()
+        await place.open(now_ms=NOON_MS)
+        async with place.client() as client:
+            await asyncio.gather(*(client.call(event(f"user-{n}")) for n in range(100)))
+            moves = [place.host.move_clock(NOON_MS + n * HOUR_MS) for n in (30, 36, 40, 60)]
+            await asyncio.gather(*moves, place.host.adopt(WEEKLY), place.host.backup(str(tmp_path / "copy")))
+            assert {await streak_of(client, f"user-{n}") for n in range(100)} == {(1, "weekly")}
+            place.kill()
+            await place.open(WEEKLY, NOON_MS + 60 * HOUR_MS)
+            assert {await streak_of(client, f"user-{n}") for n in range(100)} == {(1, "weekly")}
+
+    async def test_a_shard_that_is_not_open_is_lost(self, place: Place) -> None:
+        await place.host.close()
+        with pytest.raises(HostLost):
+            await place.host.adopt(WEEKLY)
+        with pytest.raises(HostLost):
+            await place.host.move_clock(NOON_MS)
 
     async def test_a_shard_of_another_data_directory_is_refused(self, place: Place) -> None:
         await place.host.close()

@@ -2,19 +2,22 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from hypothesis import settings
 from msgspec import UNSET
 
-from plaudit.engine.catalog import Catalog
-from plaudit.engine.commands import RecordEvent, UserFields
+from plaudit.engine.administer import administer
+from plaudit.engine.advance import advance
+from plaudit.engine.catalog import Catalog, Frequency
+from plaudit.engine.commands import Administer, EndPause, PauseStreak, RecordEvent, UserFields
 from plaudit.engine.compiled import CompiledCatalog, compile_catalog
 from plaudit.engine.document import (
     AchievementEntry,
     AttributeEntry,
     Document,
+    FreezesEntry,
     MetricEntry,
     PointsEntry,
     StreakEntry,
@@ -24,6 +27,8 @@ from plaudit.engine.document import (
 from plaudit.engine.outcome import Outcome
 from plaudit.engine.process import process
 from plaudit.engine.revision import revise
+from plaudit.engine.streak_history import PeriodView, view_history
+from plaudit.engine.streaks import StreakView, view_streak
 from plaudit.engine.user import User
 
 DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=150)
@@ -102,6 +107,13 @@ def streak(mode: Mode = "OR", **thresholds: int) -> StreakEntry:
     return StreakEntry(evaluation_mode=mode, metrics=metrics)
 
 
+def frozen(
+    start: int, most: int, every: int | None = None, amount: int | None = None, frequency: Frequency = "daily"
+) -> StreakEntry:
+    """A streak on anything with freezes: at the start, at most, and earned every so many days."""
+    return StreakEntry(frequency, freezes=FreezesEntry(start, most, every, amount))
+
+
 def document(
     *,
     metrics: tuple[str, ...] = ("words", "pages", "steps"),
@@ -132,6 +144,24 @@ class Player:
         self.zone = zone
         self.user: User | None = None
         self.sent = 0
+        self.now_ms = 0
+        """When something last happened."""
+
+    @property
+    def state(self) -> User:
+        """The user, who has sent something."""
+        assert self.user is not None
+        return self.user
+
+    @property
+    def view(self) -> StreakView:
+        """The streak as callers see it."""
+        return view_streak(self.state, self.catalog)
+
+    @property
+    def length(self) -> int:
+        """The length of the streak as callers see it."""
+        return self.view.length
 
     def sends(self, local: str, value: str = "1", metric: str = "words", *, zone: str = "", fold: int = 0) -> Outcome:
         """Send an event at a local time; with a `zone`, from there and from then on."""
@@ -147,9 +177,61 @@ class Player:
         self.sent += 1
         sent = event(value, metric, number=self.sent, fields=fields or UserFields(tz=self.zone))
         outcome = process(self.user, sent, self.catalog, now_ms)
-        self.user = outcome.user
+        self.user, self.now_ms = outcome.user, now_ms
         return outcome
 
     def streak_after(self, *locals_: str) -> int:
-        """The length of the streak after an event of 1 at each of the local times."""
-        return [self.sends(local) for local in locals_][-1].user.streak.length
+        """The length of the daily streak after an event of 1 at each of the local times."""
+        return [self.sends(local) for local in locals_][-1].user.streaks.daily.length
+
+    def counts_on(self, *dates: str) -> Self:
+        """Send an event of 1 at noon of each date."""
+        for date_ in dates:
+            self.sends(f"{date_}T12:00")
+        return self
+
+    def counts_through(self, first: str, last: str) -> Self:
+        """Send an event of 1 at noon of each day from one to another, both included."""
+        days = range(day(first), day(last) + 1)
+        return self.counts_on(*(date.fromordinal(ordinal).isoformat() for ordinal in days))
+
+    def waits(self, local: str) -> Self:
+        """Let time pass until a local time, or 00:00 of a date."""
+        return self.waits_until(instant(local, self.zone))
+
+    def waits_until(self, now_ms: int) -> Self:
+        """Let time pass until an instant."""
+        self.user, self.now_ms = advance(self.state, self.catalog, now_ms), now_ms
+        return self
+
+    def asks(self, local: str, command: Administer) -> Self:
+        """Have a command carried out at a local time, or at 00:00 of a date."""
+        return self.asks_at(instant(local, self.zone), command)
+
+    def asks_at(self, now_ms: int, command: Administer) -> Self:
+        """Have a command carried out at an instant."""
+        self.user, self.now_ms = administer(self.state, command, self.catalog, now_ms), now_ms
+        return self
+
+    def pauses(self, today: str, first: str, last: str, number: int = 1) -> Self:
+        """Pause the streak from one day through another; the pause has the id of the number."""
+        return self.asks(today, PauseStreak("sam", event_id(number), day(first), day(last)))
+
+    def ends_pause(self, today: str, number: int = 1) -> Self:
+        """Delete the pause with the id of the number."""
+        return self.asks(today, EndPause("sam", event_id(number)))
+
+    def adopts(self, entry: StreakEntry, local: str = "2024-01-01T00:00") -> Self:
+        """From now on, other streak settings are in force, since a time in UTC."""
+        self.catalog = compile_catalog(revise(self.catalog.catalog, document(streak=entry), instant(local)))
+        return self
+
+    def history(self, periods: int) -> list[PeriodView]:
+        """The last periods, oldest first."""
+        return view_history(self.state, self.catalog, periods)
+
+    def story(self, periods: int) -> str:
+        """The last periods in short: lengths, with `f` where a freeze was used and `p` where a pause was."""
+        return " ".join(
+            f"{period.length}{'f' * period.used_freeze}{'p' * period.used_pause}" for period in self.history(periods)
+        )

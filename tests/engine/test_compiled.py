@@ -27,7 +27,7 @@ def test_a5_10_an_archived_metric_is_not_found_and_numbers_stay() -> None:
     before = revise(Catalog(), document(metrics=("a", "b"), streak=streak(a=1, b=2)), 1000)
     catalog = compile_catalog(revise(before, document(metrics=("b",), streak=streak(b=2)), 2000))
     assert list(catalog.metrics) == ["b"]
-    assert catalog.streaks.thresholds == ((2, amount("2")),)
+    assert catalog.streaks.rules.thresholds == ((2, amount("2")),)
 
 
 def test_a7_2_locked_achievements_are_shown_but_cannot_be_reached_and_inactive_ones_are_neither() -> None:
@@ -116,6 +116,6 @@ def test_attributes_are_kept_apart_by_type_and_without_archived_ones() -> None:
 
 @pytest.mark.parametrize(("mode", "every"), [("OR", False), ("AND", True)])
 def test_a9_2_the_streak_condition_is_by_number_and_amount(mode: Mode, every: bool) -> None:
-    streaks = compiled(document(streak=streak(mode, steps=10, words=2))).streaks
-    assert streaks.thresholds == ((3, amount("10")), (1, amount("2")))
-    assert streaks.every is every
+    rules = compiled(document(streak=streak(mode, steps=10, words=2))).streaks.rules
+    assert rules.thresholds == ((3, amount("10")), (1, amount("2")))
+    assert rules.every is every

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from plaudit.engine.document import AttributeEntry, Document, find_problems
+from plaudit.engine.document import AttributeEntry, Document, StreakEntry, find_problems
 from tests.engine.builders import achievement, document, streak, system, trigger
 
 
@@ -83,10 +83,16 @@ def test_a9_2_a_streak_threshold_is_from_1_to_10000() -> None:
             read(streak={"metrics": [{"key": "words", "threshold": threshold}]})
 
 
-def test_an_empty_document_is_a_daily_streak_on_anything_and_has_no_problems() -> None:
+def test_an_empty_document_leaves_the_streak_as_it_is_and_has_no_problems() -> None:
     empty = read()
-    assert (empty.streak.frequency, empty.streak.evaluation_mode, empty.streak.metrics) == ("daily", "OR", ())
+    assert empty.streak is None
     assert find_problems(empty) == []
+
+
+def test_q32b_an_empty_streak_table_is_a_daily_streak_on_anything_and_has_no_problems() -> None:
+    plain = read(streak={})
+    assert plain.streak == StreakEntry("daily", "OR", False, (), (), None)
+    assert find_problems(plain) == []
 
 
 def test_a_whole_document_has_no_problems() -> None:

@@ -7,12 +7,13 @@ from msgspec.structs import asdict
 from plaudit.engine.commands import UserFields
 from plaudit.engine.errors import Invalid
 from plaudit.engine.identify import identify
-from plaudit.engine.user import Period, Profile, Streak, User
+from plaudit.engine.user import Profile, Streak, Streaks, User
 from tests.engine.builders import compiled, day, document, instant
 
 CATALOG = compiled(document(user_attributes=("plan", "team"), event_attributes=("device",)))
 CREATED = instant("2024-01-10T12:00")
 NOW = instant("2024-01-15T12:00")
+TODAY = day("2024-01-15")
 
 
 def new(**fields: Any) -> User:
@@ -27,7 +28,8 @@ def later(user: User, **fields: Any) -> User:
 
 def test_a3_1_only_the_id_is_required() -> None:
     user = new()
-    assert user == User(Profile(CREATED, CREATED), period=Period(day("2024-01-10")))
+    today = day("2024-01-10")
+    assert user == User(Profile(CREATED, CREATED), day=today, streaks=Streaks(earned_day=today))
     assert not user.profile.subscribes_to_emails
 
 
@@ -46,7 +48,7 @@ def test_a3_2_an_unknown_id_creates_the_user_with_what_is_passed() -> None:
 
 
 def test_a_new_users_first_day_is_in_their_zone() -> None:
-    assert new(tz="Pacific/Kiritimati").period.day == day("2024-01-11")
+    assert new(tz="Pacific/Kiritimati").day == day("2024-01-11")
 
 
 PASSED: dict[str, Any] = {
@@ -183,8 +185,10 @@ def test_a3_9_a_sign_up_date_is_not_after_today_in_the_zone_that_comes_with_it(t
 
 
 def test_a_refused_update_leaves_the_user_as_they_were() -> None:
-    user = User(Profile(CREATED, CREATED, tz="UTC"), streak=Streak(1, 5, 5, CREATED), period=Period(5))
-    copy = User(Profile(CREATED, CREATED, tz="UTC"), streak=Streak(1, 5, 5, CREATED), period=Period(5))
+    user, copy = (
+        User(Profile(CREATED, CREATED, tz="UTC"), day=TODAY, streaks=Streaks(Streak(1, TODAY, CREATED)))
+        for _ in range(2)
+    )
     with pytest.raises(Invalid):
         later(user, name="Sam", tz="Asia/Tokyo", attributes={"pln": "x"})
     assert user == copy

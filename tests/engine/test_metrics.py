@@ -3,25 +3,30 @@ import pytest
 from plaudit.engine.amounts import TOTAL_MAX
 from plaudit.engine.errors import Invalid
 from plaudit.engine.metrics import add_to_metric
-from plaudit.engine.user import Period, Profile, User
+from plaudit.engine.user import Change, Profile, Streaks, User
 from tests.engine.builders import CREATED_MS, amount
 
 PROFILE = Profile(CREATED_MS, CREATED_MS)
 
 
-def user(total: int = 0, change: int = 0) -> User:
-    return User(PROFILE, totals={1: total}, period=Period(7, {1: change}))
+def user(total: int = 0, change: Change = (0, 0, 0)) -> User:
+    return User(PROFILE, totals={1: total}, day=7, streaks=Streaks(changes={1: change}))
 
 
-def test_a5_1_a_value_is_added_to_the_total_and_to_the_days_change() -> None:
-    after = add_to_metric(user(amount("10"), amount("2")), 1, amount("0.5"))
-    assert after == user(amount("10.5"), amount("2.5"))
+def changes(*texts: str) -> Change:
+    day, week, month = (amount(text) for text in texts)
+    return day, week, month
+
+
+def test_a5_1_a_value_is_added_to_the_total_and_to_the_changes_of_day_week_and_month() -> None:
+    after = add_to_metric(user(amount("10"), changes("2", "-1", "0")), 1, amount("0.5"))
+    assert after == user(amount("10.5"), changes("2.5", "-0.5", "0.5"))
 
 
 def test_a_metric_starts_at_zero_and_others_are_left_alone() -> None:
-    after = add_to_metric(user(amount("10"), amount("2")), 2, amount("3"))
+    after = add_to_metric(user(amount("10"), changes("2", "2", "2")), 2, amount("3"))
     assert after.totals == {1: amount("10"), 2: amount("3")}
-    assert after.period == Period(7, {1: amount("2"), 2: amount("3")})
+    assert after.streaks.changes == {1: changes("2", "2", "2"), 2: changes("3", "3", "3")}
 
 
 def test_q17_a_total_may_go_below_zero() -> None:

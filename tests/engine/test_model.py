@@ -13,7 +13,7 @@ from plaudit.engine.outcome import Outcome
 from plaudit.engine.points import POINTS_MAX
 from plaudit.engine.process import process
 from plaudit.engine.snapshot import decode_user, encode_user
-from plaudit.engine.user import Streak, User
+from plaudit.engine.user import NO_CHANGE, User
 from tests.engine.builders import (
     DETERMINISTIC,
     Mode,
@@ -103,12 +103,14 @@ def steps_of(zone: str, start: int, drawn: Drawn) -> list[tuple[int, RecordEvent
     return steps
 
 
-def run_of(streak: Streak) -> Run | None:
-    if not streak.length:
-        assert streak == Streak()
+def run_of(user: User) -> Run | None:
+    daily = user.streaks.daily
+    assert not daily.is_set
+    if not daily.length:
+        assert not daily.counted
         return None
-    first, last = date.fromordinal(streak.started_day), date.fromordinal(streak.last_day)
-    return Run(streak.length, first, last, streak.extended_ms)
+    first, last = date.fromordinal(daily.started_day), date.fromordinal(user.day - (not daily.counted))
+    return Run(daily.length, first, last, daily.extended_ms)
 
 
 def check(outcome: Outcome, history: History) -> None:
@@ -120,10 +122,11 @@ def check(outcome: Outcome, history: History) -> None:
     assert Fraction(outcome.total, 10**9) == history.total(latest.metric)
     for number, metric in enumerate(METRICS, 1):
         assert Fraction(user.totals.get(number, 0), 10**9) == history.total(metric)
-        assert Fraction(user.period.changes.get(number, 0), 10**9) == history.change(metric, today)
+        change, *_ = user.streaks.changes.get(number, NO_CHANGE)
+        assert Fraction(change, 10**9) == history.change(metric, today)
 
-    assert user.period.day == today.toordinal()
-    assert run_of(user.streak) == history.streak()
+    assert user.day == today.toordinal()
+    assert run_of(user) == history.streak()
     earlier = History(history.rules, history.zone, history.events[:-1])
     assert outcome.streak_extended == (len(history.counted_days()) > len(earlier.counted_days()))
 

@@ -9,7 +9,7 @@ from plaudit.engine.errors import Invalid, Rejected
 from plaudit.engine.process import find_metric, process
 from plaudit.engine.revision import revise
 from plaudit.engine.snapshot import encode_user
-from plaudit.engine.user import Period, Profile, Streak, User
+from plaudit.engine.user import Profile, Streak, Streaks, User
 from tests.engine.builders import (
     achievement,
     amount,
@@ -33,6 +33,7 @@ CATALOG = compiled(
 )
 NOW = instant("2024-01-15T12:00")
 TODAY = day("2024-01-15")
+FIRST = Streak(1, TODAY, NOW, counted=True)
 
 
 def test_a5_1_the_first_event_of_an_unknown_user_creates_them_with_all_its_effects() -> None:
@@ -42,8 +43,8 @@ def test_a5_1_the_first_event_of_an_unknown_user_creates_them_with_all_its_effec
         totals={1: amount("12.5")},
         completions={1: NOW},
         points={1: 4, 2: 1},
-        streak=Streak(1, TODAY, TODAY, NOW),
-        period=Period(TODAY, {1: amount("12.5")}),
+        day=TODAY,
+        streaks=Streaks(FIRST, FIRST, FIRST, {1: (amount("12.5"),) * 3}, earned_day=TODAY),
     )
     assert outcome.metric is CATALOG.metrics["words"]
     assert outcome.total == amount("12.5")
@@ -61,8 +62,8 @@ def test_an_event_changes_nothing_but_its_own_metric() -> None:
         {1: amount("12.5"), 2: amount("2")},
         before.completions,
         before.points,
-        before.streak,
-        Period(TODAY, {1: amount("12.5"), 2: amount("2")}),
+        TODAY,
+        Streaks(FIRST, FIRST, FIRST, {1: (amount("12.5"),) * 3, 2: (amount("2"),) * 3}, earned_day=TODAY),
     )
     assert (after.completed, after.awards, after.streak_extended) == ((), (), False)
 
@@ -90,7 +91,7 @@ def test_a_value_beyond_64_bits_counts_like_any_other() -> None:
 def test_a3_2_the_event_is_counted_for_the_user_as_its_fields_make_them() -> None:
     fields = UserFields(tz="Pacific/Kiritimati", attributes={"plan": "pro"})
     user = process(None, event(fields=fields), CATALOG, NOW).user
-    assert user.period.day == TODAY + 1
+    assert user.day == TODAY + 1
     assert user.profile.attributes == {"plan": "pro"}
 
 
@@ -142,5 +143,5 @@ def test_an_input_user_is_untouched_by_everything_that_can_change() -> None:
     changes: dict[str, Any] = {"tz": "Pacific/Kiritimati", "name": "Sam", "attributes": {"plan": "pro"}}
     after = process(before, event("50", fields=UserFields(**changes)), CATALOG, NOW + 86_400_000).user
     assert encode_user(before) == snapshot
-    for field in ("profile", "totals", "completions", "points", "streak", "period"):
+    for field in ("profile", "totals", "completions", "points", "day", "streaks"):
         assert getattr(after, field) != getattr(before, field)

@@ -6,7 +6,6 @@ import pytest
 
 from plaudit.engine.commands import UserFields
 from plaudit.engine.process import process
-from plaudit.engine.streaks import view_streak
 from plaudit.engine.user import Streak
 from tests.engine.builders import Player, compiled, day, document, event, instant, streak
 
@@ -41,7 +40,7 @@ def test_a9_1_the_first_and_the_last_millisecond_of_a_day_are_one_day(zone: str,
     sam = Player(ANYTHING, zone)
     sam.sends_at(last_ms(zone, day(change) - 2))
     for length, today in enumerate(range(day(change) - 1, day(change) + 2), 2):
-        assert sam.sends_at(last_ms(zone, today - 1) + 1).user.streak.length == length
+        assert sam.sends_at(last_ms(zone, today - 1) + 1).user.streaks.daily.length == length
         assert not sam.sends_at(last_ms(zone, today)).streak_extended
 
 
@@ -64,14 +63,14 @@ def test_a9_8_a_day_of_25_hours_is_missed_as_a_whole() -> None:
 def test_a9_1_the_same_instants_are_on_days_of_the_users_zone(zone: str, length: int) -> None:
     first, second = instant("2024-01-15T18:14:59"), instant("2024-01-15T18:15")
     user = process(None, event(fields=UserFields(tz=zone)), ANYTHING, first).user
-    assert process(user, event(), ANYTHING, second).user.streak.length == length
+    assert process(user, event(), ANYTHING, second).user.streaks.daily.length == length
 
 
 def test_q32_moving_east_does_not_lose_the_day_that_is_skipped() -> None:
     sam = Player(ANYTHING, LOS_ANGELES)
     sam.sends("2024-03-12T16:00")
     outcome = sam.sends("2024-03-14T09:00", zone=TOKYO)  # 03-13 in Los Angeles
-    assert outcome.user.streak.length == 2
+    assert outcome.user.streaks.daily.length == 2
     assert sam.streak_after("2024-03-15T09:00") == 3
 
 
@@ -79,14 +78,14 @@ def test_q32_moving_east_without_counting_leaves_today_to_count() -> None:
     sam = Player(ANYTHING, LOS_ANGELES)
     sam.sends("2024-03-12T16:00")
     moved = sam.sends("2024-03-14T09:00", "0", zone=TOKYO).user
-    assert (moved.streak.length, view_streak(moved).expires_day) == (1, day("2024-03-14"))
+    assert (moved.streaks.daily.length, sam.view.expires_day) == (1, day("2024-03-14"))
     assert sam.sends("2024-03-14T23:59").streak_extended
 
 
 def test_a9_3_q32_after_moving_east_the_new_day_counts_although_the_old_one_has() -> None:
     sam = Player(ANYTHING, LOS_ANGELES)
     sam.sends("2024-03-12T10:00")
-    assert sam.sends("2024-03-13T12:00", zone=TOKYO).user.streak.length == 2
+    assert sam.sends("2024-03-13T12:00", zone=TOKYO).user.streaks.daily.length == 2
 
 
 def test_q32_changes_of_the_day_that_was_left_do_not_count_in_the_new_one() -> None:
@@ -99,7 +98,7 @@ def test_q32_changes_of_the_day_that_was_left_do_not_count_in_the_new_one() -> N
 def test_q32_moving_west_does_not_count_a_day_twice() -> None:
     sam = Player(ANYTHING, TOKYO)
     sam.sends("2024-03-12T09:00")
-    assert sam.sends("2024-03-11T18:00", zone=LOS_ANGELES).user.period.day == day("2024-03-12")
+    assert sam.sends("2024-03-11T18:00", zone=LOS_ANGELES).user.day == day("2024-03-12")
     assert sam.streak_after("2024-03-11T23:59", "2024-03-12T00:01", "2024-03-12T23:59") == 1
     assert sam.streak_after("2024-03-13T00:00") == 2
 
@@ -121,7 +120,7 @@ def test_q32_moving_west_gives_the_day_more_hours_before_it_is_missed() -> None:
 def test_q32_a_move_west_that_comes_with_the_next_event_does_not_lose_the_streak() -> None:
     sam = Player(ANYTHING, TOKYO)
     sam.sends("2024-03-10T20:00")
-    assert sam.sends("2024-03-11T20:00", zone=LOS_ANGELES).user.streak.length == 2  # 03-12 12:00 in Tokyo
+    assert sam.sends("2024-03-11T20:00", zone=LOS_ANGELES).user.streaks.daily.length == 2  # 03-12 12:00 in Tokyo
 
 
 def test_q32_east_across_the_date_line_no_day_counts_twice() -> None:
@@ -135,27 +134,28 @@ def test_q32_east_across_the_date_line_no_day_counts_twice() -> None:
 def test_q32_west_across_the_date_line_the_skipped_day_is_not_missed() -> None:
     sam = Player(ANYTHING, HONOLULU)
     sam.sends("2024-03-11T12:00")
-    assert sam.sends("2024-03-13T10:00", zone=KIRITIMATI).user.streak.length == 2
-    assert sam.sends("2024-03-14T10:00").user.streak.length == 3
+    assert sam.sends("2024-03-13T10:00", zone=KIRITIMATI).user.streaks.daily.length == 2
+    assert sam.sends("2024-03-14T10:00").user.streaks.daily.length == 3
 
 
 def test_q32_a_move_may_skip_two_days() -> None:
     sam = Player(ANYTHING, PAGO_PAGO)
     sam.sends("2024-03-11T12:00")
     outcome = sam.sends("2024-03-14T00:30", zone=KIRITIMATI)  # 03-12 23:30 in Pago Pago
-    assert (outcome.user.streak.length, outcome.user.streak.last_day) == (2, day("2024-03-14"))
+    assert (outcome.user.streaks.daily.length, outcome.user.day) == (2, day("2024-03-14"))
+    assert outcome.user.streaks.daily.counted
 
 
 def test_a9_8_moving_does_not_bring_back_a_streak_that_was_lost() -> None:
     sam = Player(ANYTHING, HONOLULU)
     sam.sends("2024-03-10T12:00")
-    assert sam.sends("2024-03-13T10:00", zone=KIRITIMATI).user.streak.length == 1  # 03-12 in Honolulu
+    assert sam.sends("2024-03-13T10:00", zone=KIRITIMATI).user.streaks.daily.length == 1  # 03-12 in Honolulu
 
 
 def test_moving_makes_no_streak_of_nothing() -> None:
     sam = Player(ANYTHING, HONOLULU)
     sam.sends("2024-03-11T12:00", "0")
-    assert sam.sends("2024-03-12T13:00", "0", zone=KIRITIMATI).user.streak == Streak()
+    assert sam.sends("2024-03-12T13:00", "0", zone=KIRITIMATI).user.streaks.daily == Streak()
 
 
 def test_moving_within_a_day_changes_nothing() -> None:
@@ -163,7 +163,9 @@ def test_moving_within_a_day_changes_nothing() -> None:
     first = sam.sends("2024-03-12T10:00").user
     there = sam.sends("2024-03-12T14:00", zone="America/Chicago").user
     back = sam.sends("2024-03-12T15:00", zone=LOS_ANGELES).user
-    assert first.streak == there.streak == back.streak
+    assert first.streaks.daily == there.streaks.daily == back.streaks.daily
+    assert first.streaks.weekly == back.streaks.weekly
+    assert first.streaks.monthly == back.streaks.monthly
     assert sam.streak_after("2024-03-13T10:00") == 2
 
 
@@ -171,4 +173,4 @@ def test_q08_q32_clearing_the_zone_moves_to_utc() -> None:
     sam = Player(ANYTHING, LOS_ANGELES)
     user = sam.sends("2024-03-12T10:00", "0").user
     cleared = process(user, event(fields=UserFields(tz=None)), ANYTHING, instant("2024-03-13T01:00")).user
-    assert cleared.period.day == cleared.streak.last_day == day("2024-03-13")
+    assert cleared.day == day("2024-03-13")

@@ -1,5 +1,6 @@
 """The real application over real sockets and real shards, in this process, with a clock that the test moves."""
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -11,10 +12,15 @@ import httpx
 import pytest
 
 from plaudit.actors.catalog import CatalogActor
+from plaudit.actors.clock_keeper import ClockKeeper
 from plaudit.actors.router import Router
 from plaudit.actors.runtime import InlineHost
+from plaudit.actors.supervisor import Supervisor
 from plaudit.actors.user_shard import ShardSettings
 from plaudit.catalog_file import load_document
+from plaudit.control import listen
+from plaudit.gateway import ControlledServer
+from plaudit.handler import ControlHandler
 from plaudit.http.app import create_app
 from plaudit.http.keys import KeyRing, hash_key
 from plaudit.storage.directory import open_directory, shard_directory
@@ -101,9 +107,13 @@ class MovedClock:
 
 
 class Api:
-    """A gateway with its shards, as the server puts them together, and a client that has the admin key."""
+    """A gateway with its shards, as the server puts them together, and a client that has the admin key.
 
-    def __init__(self, directory: Path) -> None:
+    Time stands still. With `has_test_clock` it is the server's test clock, and what is due happens when it is moved;
+    otherwise `clock` is moved, and what is due happens to a user with the next command.
+    """
+
+    def __init__(self, directory: Path, *, has_test_clock: bool = False) -> None:
         self.data = directory / "data"
         self.data.mkdir()
         self.clock = MovedClock(START)
@@ -114,8 +124,13 @@ class Api:
         ]
         self.troubles: list[str] = []
         self._hosts = [InlineHost(each, self.troubles.append, self.clock) for each in settings]
+        shards = list(zip(settings, self._hosts, strict=True))
+        self._supervisor = Supervisor(shards, lambda: self._catalog.catalog, self.troubles.append)
+        self._stack = contextlib.AsyncExitStack()
         self.router = Router([each.address for each in settings], 1)
         self.client: httpx.AsyncClient
+        self._has_test_clock = has_test_clock
+        self._keeper: ClockKeeper | None = None
         self._catalog: CatalogActor
 
     async def start(self) -> None:
@@ -123,12 +138,18 @@ class Api:
         path = self.data / "catalog.toml"
         path.write_text(CATALOG, "utf-8")
         self._catalog = await CatalogActor.open(self.data, self.clock)
+        if self._has_test_clock:
+            self._keeper = await self._catalog.start_test_clock()
         await self._catalog.apply(load_document(path))
         await self._catalog.save_key(hash_key(ADMIN_KEY), "environment")
+        keys = KeyRing(await self._catalog.load_keys())
+        handler = ControlHandler(self.data, self._hosts, self._supervisor, self._catalog, self._keeper)
+        self._stack.push_async_callback(handler.close)
+        await self._stack.enter_async_context(listen(self.data, self.data.parent, handler.handle))
+        server = ControlledServer(self.data)
+        app = create_app(self.router, keys, server, has_test_clock=self._has_test_clock)
         self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(
-                create_app(self.router, KeyRing(await self._catalog.load_keys())), raise_app_exceptions=False
-            ),
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False),
             base_url="http://plaudit.test",
             headers={"X-API-KEY": ADMIN_KEY},
         )
@@ -136,7 +157,9 @@ class Api:
     async def open_shards(self) -> None:
         """Open the shards, whether they have been closed or killed."""
         for host in self._hosts:
-            await host.open(self._catalog.catalog)
+            await host.open(self._catalog.catalog, None if self._keeper is None else self._keeper.clock())
+        if self._keeper is not None:
+            await self._keeper.start(self._hosts)
         self.router.start()
         await self.router.wait_ready()
 
@@ -160,8 +183,27 @@ class Api:
         """Leave nothing running."""
         await self.client.aclose()
         await self.router.close()
+        await self._stack.aclose()
         await self.close_shards()
         await self._catalog.close()
+
+    async def move_to(self, moment: str) -> None:
+        """Move the test clock, and let happen what is due until then."""
+        response = await self.client.put("/admin/v1/clock", json={"now": moment})
+        assert response.status_code == 200, response.text
+
+    async def change_streaks(self, **settings: Any) -> Any:
+        """Change the streak settings."""
+        response = await self.client.patch("/admin/v1/streaks/settings", json=settings)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def streak(self, user_id: str = "sam", periods: int | None = None) -> Any:
+        """The streak of a user, with its history."""
+        parameters = {} if periods is None else {"historyPeriods": periods}
+        response = await self.client.get(f"/v1/users/{user_id}/streak", params=parameters)
+        assert response.status_code == 200, response.text
+        return response.json()
 
     async def send(
         self,
@@ -202,15 +244,22 @@ class Api:
         return {key: metric["current"] for key, metric in (await self.metrics(user_id)).items()}
 
 
-@pytest.fixture
-async def started() -> AsyncIterator[Api]:
+@contextlib.asynccontextmanager
+async def prepared(*, has_test_clock: bool = False) -> AsyncIterator[Api]:
     """A gateway that has not begun to look for its shards."""
     directory = Path(tempfile.mkdtemp(prefix="p-", dir=MEMORY if MEMORY.is_dir() else None))
-    api = Api(directory)
+    api = Api(directory, has_test_clock=has_test_clock)
     await api.start()
     yield api
     await api.stop()
     shutil.rmtree(directory)
+
+
+@pytest.fixture
+async def started() -> AsyncIterator[Api]:
+    """A gateway that has not begun to look for its shards."""
+    async with prepared() as api:
+        yield api
 
 
 @pytest.fixture
@@ -225,3 +274,11 @@ async def api(started: Api) -> Api:
     """A gateway that answers."""
     await started.open_shards()
     return started
+
+
+@pytest.fixture
+async def timed() -> AsyncIterator[Api]:
+    """A gateway that answers, and whose server has a test clock."""
+    async with prepared(has_test_clock=True) as api:
+        await api.open_shards()
+        yield api

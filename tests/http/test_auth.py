@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from plaudit.actors.router import Router
+from plaudit.gateway import ControlledServer
 from plaudit.http.app import create_app
 from plaudit.http.keys import KeyRing, hash_key, is_key, make_key
 from tests.http.conftest import ADMIN_KEY, Api
@@ -14,7 +16,8 @@ PREFIX, BODY = ADMIN_KEY.split(".")
 @pytest.fixture
 async def closed() -> AsyncIterator[httpx.AsyncClient]:
     """A gateway whose shards do not exist: who passes its door waits for ever."""
-    app = create_app(Router(["/nowhere"], 1), KeyRing([hash_key(ADMIN_KEY), hash_key(make_key())]))
+    keys = KeyRing([hash_key(ADMIN_KEY), hash_key(make_key())])
+    app = create_app(Router(["/nowhere"], 1), keys, ControlledServer(Path("/nowhere")))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://plaudit.test") as client:
         yield client
 

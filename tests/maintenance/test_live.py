@@ -1,6 +1,7 @@
 """Backups of servers that are busy, stopping, far away or gone."""
 
 import asyncio
+import json
 import os
 import select
 import signal
@@ -8,12 +9,16 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 
+from plaudit.actors.clock import system_clock
 from plaudit.config import RuntimeName
+from plaudit.maintenance.readers import load_time
+from plaudit.storage.catalog_store import CatalogStore, ClockTimes
 from tests.crash.load import ADMIN_KEY as LOAD_KEY
 from tests.crash.load import Account, check, read_totals, run_load
-from tests.maintenance.operating import STUDY, plaudit, send, served_totals, start, totals
+from tests.maintenance.operating import ADMIN_KEY, STUDY, plaudit, send, served_totals, start, totals
 from tests.processes import ServerProcess, command, environment
 
 EVENTS = 600
@@ -165,3 +170,41 @@ def test_a_directory_that_something_else_holds_is_refused(tmp_path: Path) -> Non
     assert refused.returncode == 1
     assert f"{tmp_path}/data/lock: held by process {server.process.pid}, which takes no commands" in refused.stderr
     assert not (tmp_path / "backup").exists()
+
+
+async def test_a_backup_during_a_move_keeps_the_test_clock_and_everything_due_happens_in_it(tmp_path: Path) -> None:
+    server = start(tmp_path / "data", "--test-clock", "--shards", "2", runtime="ray")
+    headers = {"X-API-KEY": ADMIN_KEY}
+    try:
+        async with httpx.AsyncClient(base_url=server.url, headers=headers, timeout=60) as client:
+
+            async def move(now: str) -> None:
+                (await client.put("/admin/v1/clock", json={"now": now})).raise_for_status()
+
+            await move("2030-05-06T12:00:00Z")
+            send(server.url, 8)
+            moving = asyncio.create_task(move("2030-05-07T12:00:00Z"))
+            await asyncio.gather(moving, back_up(tmp_path / "data", tmp_path / "backup"))
+            await move("2030-05-08T12:00:00Z")
+    finally:
+        assert server.stop() == 0
+    assert server.errors == ""
+    assert plaudit("doctor", tmp_path / "backup").returncode == 0
+    exported = plaudit("export", tmp_path / "backup", "users")
+    assert {json.loads(line)["streak"] for line in exported.stdout.splitlines()} == {1}
+    restored = start(tmp_path / "backup", "--test-clock")
+    try:
+        with httpx.Client(base_url=restored.url, headers=headers) as client:
+            client.put("/admin/v1/clock", json={"now": "2030-05-08T12:00:00Z"}).raise_for_status()
+            streaks = [client.get(f"/v1/users/user-{n}/streak").json()["length"] for n in range(8)]
+    finally:
+        assert restored.stop() == 0
+    assert streaks == [0] * 8
+
+
+async def test_when_it_is_in_a_directory_says_its_test_clock(tmp_path: Path) -> None:
+    assert await load_time(tmp_path) >= system_clock() - 60_000
+    store = await CatalogStore.open(tmp_path)
+    await store.save_clock(ClockTimes(17, 18))
+    await store.close()
+    assert await load_time(tmp_path) == 17

@@ -13,14 +13,17 @@ ADMIN_KEY = "sdktests.a-body-that-nobody-guesses"
 
 
 class Deployment:
-    """A data directory and the server that runs on it."""
+    """A data directory and the server that runs on it, started with `arguments`."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *arguments: str) -> None:
         self._data = data
+        self._arguments = arguments
         self.server = self._start()
 
     def _start(self) -> ServerProcess:
-        return ServerProcess(self._data, "--shards", "2", PLAUDIT_CATALOG=str(CATALOG), PLAUDIT_ADMIN_KEY=ADMIN_KEY)
+        return ServerProcess(
+            self._data, "--shards", "2", *self._arguments, PLAUDIT_CATALOG=str(CATALOG), PLAUDIT_ADMIN_KEY=ADMIN_KEY
+        )
 
     def restart(self) -> None:
         """Stop the server, and start another on the same directory."""

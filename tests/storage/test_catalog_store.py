@@ -8,8 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from plaudit.engine.catalog import Catalog
-from plaudit.storage.catalog_store import FILE_NAME, AdminKey, CatalogStore, KeySource
-from plaudit.storage.errors import Corrupt, InUse, OtherVersion
+from plaudit.storage.catalog_store import (
+    FILE_NAME,
+    SCHEMA_VERSION,
+    AdminKey,
+    CatalogStore,
+    ClockTimes,
+    KeySource,
+)
+from plaudit.storage.errors import Corrupt, InUse, OtherVersion, Unusable
 from tests.catalogs import study_catalog
 from tests.storage.builders import copy_as_killed, edit, failure, no_connection_left_open, query
 
@@ -91,6 +98,40 @@ async def test_other_keys_stand_beside_each_other(tmp_path: Path) -> None:
         assert await keys_in(store) == {key("environment"), key("one"), key("two")}
 
 
+async def test_the_times_of_a_test_clock_survive_a_kill(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    async with opened_store(tmp_path / "data") as store:
+        assert await store.load_clock() is None
+        for times in (ClockTimes(1, 1), ClockTimes(1, 2**53)):
+            await store.save_clock(times)
+            assert await store.load_clock() == times
+        killed = copy_as_killed(tmp_path / "data", tmp_path / "killed")
+    async with opened_store(killed) as store:
+        assert await store.load_clock() == ClockTimes(1, 2**53)
+
+
+async def test_a_file_of_schema_1_keeps_what_it_has_and_has_no_test_clock(tmp_path: Path) -> None:
+    async with opened_store(tmp_path) as store:
+        await store.save(study_catalog(), 1)
+        await store.save_key(key("one"), ENVIRONMENT, 1)
+    edit(tmp_path / FILE_NAME, "DROP TABLE test_clock", "UPDATE meta SET schema = 1")
+    async with opened_store(tmp_path) as store:
+        assert await store.load() == study_catalog()
+        assert await keys_in(store) == {key("one")}
+        assert await store.load_clock() is None
+        await store.save_clock(ClockTimes(1, 2))
+    assert query(tmp_path / FILE_NAME, "SELECT schema FROM meta") == [(SCHEMA_VERSION,)]
+
+
+async def test_what_cannot_be_written_is_told_by_file(tmp_path: Path) -> None:
+    async with opened_store(tmp_path) as store:
+        await store._connection.execute_fetchall("PRAGMA query_only = ON")
+        for writing in (store.save(study_catalog(), 1), store.save_clock(ClockTimes(1, 2))):
+            error = await failure(writing)
+            assert isinstance(error, Unusable)
+            assert str(error).startswith(f"{tmp_path / FILE_NAME}: ")
+
+
 async def test_an_open_catalog_is_in_use(tmp_path: Path) -> None:
     async with opened_store(tmp_path):
         error = await failure(CatalogStore.open(tmp_path))
@@ -101,7 +142,8 @@ async def test_an_open_catalog_is_in_use(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        ("UPDATE meta SET schema = 2", "of schema 2; this version of Plaudit reads 1"),
+        ("UPDATE meta SET schema = 3", f"of schema 3; this version of Plaudit reads {SCHEMA_VERSION}"),
+        ("UPDATE meta SET schema = 0", f"of schema 0; this version of Plaudit reads {SCHEMA_VERSION}"),
         ("UPDATE versions SET body = x'c1'", ""),
         ("UPDATE versions SET body = x'9101'", ""),
     ],

@@ -138,7 +138,7 @@ async def test_a_migration_that_is_cut_short_leaves_the_file_as_it_was(
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(state, "MIGRATIONS", {1: migrate_and_be_killed})
+        patch.setattr(state, "MIGRATIONS", {**MIGRATIONS, 1: migrate_and_be_killed})
         assert isinstance(await failure(StateStore.open(old.parent)), RuntimeError)
     for path in (old, *copies):
         assert dump(path) == before

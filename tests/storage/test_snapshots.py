@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from plaudit.storage import snapshots
+from plaudit.storage import snapshots, timers
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.snapshots import CLEAN_FACTOR, SLOTS_PER_USER, StoredUser
 from plaudit.storage.sqlite import UNREADABLE
@@ -35,7 +35,7 @@ def few_slots() -> Iterator[None]:
 
 def new_log() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(snapshots.SCHEMA + "CREATE TABLE purges (user INTEGER PRIMARY KEY);")
+    connection.executescript(snapshots.SCHEMA + timers.SCHEMA + "CREATE TABLE purges (user INTEGER PRIMARY KEY);")
     return connection
 
 

@@ -1,0 +1,131 @@
+"""Batches of the Admin API: every item stands for itself (reference: Admin batch semantics).
+
+One that is wrong becomes an issue in the answer, and the others are applied.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from plaudit.actors.errors import NotSent
+from plaudit.actors.messages import Reply
+from plaudit.actors.router import Router
+from plaudit.actors.wire import ErrorResponse, Issue
+from plaudit.engine.commands import Administer, EndPause
+from plaudit.engine.ids import format_id
+from plaudit.http.bodies import explain
+from plaudit.http.errors import Invalid
+
+ITEMS_MAX = 100
+NO_USER = "User does not exist"
+NO_PAUSE = "Streak pause not found by ID"
+APPLIED = {200, 201}
+NOT_FOUND, NEEDLESS = 404, 409
+
+Items = Annotated[tuple[Raw, ...], Meta(min_length=1, max_length=ITEMS_MAX)]
+"""The items of a body, each to be decoded by itself."""
+Applied = list[tuple[Administer, Reply]]
+
+T = TypeVar("T")
+
+
+class _Subject(Struct, frozen=True, rename="camel"):
+    """What an item may still say if the rest of it cannot be decoded."""
+
+    user_id: str | None = None
+    id: str | None = None
+
+
+_subject_decoder: msgspec.json.Decoder[_Subject] = msgspec.json.Decoder(_Subject)
+_error_decoder: msgspec.json.Decoder[ErrorResponse] = msgspec.json.Decoder(ErrorResponse)
+
+
+def decode_batch(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    """A body whose items are not decoded yet. Raises Malformed or Invalid."""
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise explain(error) from None
+
+
+def decode_items(
+    items: Iterable[Raw], decoder: "msgspec.json.Decoder[T]", make_command: Callable[[T], Administer]
+) -> list[Administer | Issue]:
+    """What each item asks for, or what is wrong with it. Raises Malformed for what is no JSON at all."""
+    decoded: list[Administer | Issue] = []
+    for index, item in enumerate(items):
+        try:
+            decoded.append(make_command(decoder.decode(item)))
+        except Invalid as error:
+            decoded.append(_issue_of_item(str(error), item, index))
+        except msgspec.ValidationError as error:
+            decoded.append(_issue_of_item(str(explain(error)).removeprefix("body: "), item, index))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise explain(error) from None
+    return decoded
+
+
+async def apply_batch(router: Router, items: Sequence[Administer | Issue]) -> tuple[Applied, list[Issue]]:
+    """Send the commands in their order; returns those that were applied, and all issues, in the order of the items.
+
+    Raises NotSent if nothing could be sent; otherwise a command that could not is an issue.
+    """
+    sent = [item if isinstance(item, Issue) else _send(router, item) for item in items]
+    refused = [each for each in sent if isinstance(each, NotSent)]
+    if refused and not any(isinstance(each, asyncio.Future) for each in sent):
+        raise refused[0]
+    applied: Applied = []
+    issues: list[Issue] = []
+    for item, outcome in zip(items, sent, strict=True):
+        if isinstance(item, Issue):
+            issues.append(item)
+        elif isinstance(outcome, asyncio.Future):
+            reply = await outcome
+            if reply.status in APPLIED:
+                applied.append((item, reply))
+            else:
+                issues.append(_issue_of_reply(item, reply))
+        else:
+            issues.append(_issue_of_command(item, str(outcome)))
+    return applied, issues
+
+
+def error_issue(message: str, *, id_: str | None = None, user_id: str | None = None, index: int | None = None) -> Issue:
+    """An item that was not applied because something is wrong with it."""
+    return Issue("error", message, "error", message, id_, user_id, index)
+
+
+def _send(router: Router, command: Administer) -> "asyncio.Future[Reply] | NotSent":
+    try:
+        return router.call(command)
+    except NotSent as error:
+        return error
+
+
+def _issue_of_item(message: str, item: Raw, index: int) -> Issue:
+    """An issue with an item that became no command: by the user, if it says who that is."""
+    try:
+        subject = _subject_decoder.decode(item)
+    except msgspec.ValidationError:
+        subject = _Subject()
+    user_id = subject.id if subject.user_id is None else subject.user_id
+    return error_issue(message, user_id=user_id, index=index if user_id is None else None)
+
+
+def _issue_of_command(command: Administer, message: str) -> Issue:
+    if isinstance(command, EndPause):
+        return error_issue(message, id_=format_id(command.pause_id))
+    return error_issue(message, user_id=command.user_id)
+
+
+def _issue_of_reply(command: Administer, reply: Reply) -> Issue:
+    if reply.status == NOT_FOUND:
+        return _issue_of_command(command, NO_PAUSE if isinstance(command, EndPause) else NO_USER)
+    message = _error_decoder.decode(reply.body).error
+    issue = _issue_of_command(command, message)
+    if reply.status == NEEDLESS:
+        return msgspec.structs.replace(issue, severity="warning", level="warning")
+    return issue

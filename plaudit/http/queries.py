@@ -1,0 +1,38 @@
+"""What is in a query string, and how to say what is wrong with it."""
+
+from urllib.parse import parse_qsl
+
+from plaudit.http.errors import Invalid
+
+ECHO_LENGTH_MAX = 50
+DIGITS_MAX = 6
+
+
+class Parameters:
+    """The parameters of a request. Raises Invalid, naming the parameter, for one that makes no sense."""
+
+    def __init__(self, query_string: bytes) -> None:
+        try:
+            self._pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
+        except UnicodeDecodeError:
+            raise Invalid("query: expected UTF-8, percent-encoded") from None
+
+    def text(self, name: str) -> str | None:
+        """A parameter as it is (the last one, if it is repeated); None if there is none."""
+        return next((value for key, value in reversed(self._pairs) if key == name), None)
+
+    def whole(self, name: str, default: int, least: int, most: int) -> int:
+        """A whole number within bounds."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX and least <= int(text) <= most):
+            raise Invalid(f"{name}: expected a whole number from {least} to {most}, got {text[:ECHO_LENGTH_MAX]!r}")
+        return int(text)
+
+    def listed(self, name: str, most: int) -> list[str]:
+        """The values of a list: repeated, separated by commas, or both."""
+        values = [part for key, value in self._pairs if key == name for part in value.split(",") if part]
+        if not 1 <= len(values) <= most:
+            raise Invalid(f"{name}: expected 1 to {most} values, got {len(values)}")
+        return values
