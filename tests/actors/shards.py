@@ -38,11 +38,14 @@ def make_settings(data: Path, sockets: Path) -> ShardSettings:
 
 @asynccontextmanager
 async def opened(
-    settings: ShardSettings, clock: Clock = system_clock, catalog: Catalog = CATALOG
+    settings: ShardSettings,
+    clock: Clock = system_clock,
+    catalog: Catalog = CATALOG,
+    now_ms: int | None = None,
 ) -> AsyncIterator[tuple[InlineHost, ShardClient]]:
-    """An open shard with a client of it."""
+    """An open shard with a client of it; with `now_ms`, time stands still there."""
     host = InlineHost(settings, lambda reason: None, clock)
-    await host.open(catalog)
+    await host.open(catalog, now_ms)
     client = ShardClient(settings.address, random.getrandbits(60))
     client.start()
     try:
