@@ -109,7 +109,7 @@ class Server:
         await self._open_shards(supervisor, len(shards))
         hosts = [host for _, host in shards]
         if keeper is not None:
-            await self._unless_stopped(keeper.start(hosts), "all that was due had happened")
+            await self._start_clock(keeper, hosts)
         handler = ControlHandler(self._data, hosts, supervisor, catalog, keeper)
         self._stack.push_async_callback(handler.close)
         await self._stack.enter_async_context(listen(self._data, sockets, handler.handle))
@@ -244,6 +244,12 @@ class Server:
             if isinstance(first, HostLost):
                 raise ServerFailed(f"the runtime does not answer: {first}") from None
             raise first from None
+
+    async def _start_clock(self, keeper: ClockKeeper, hosts: list[ShardHost]) -> None:
+        """Let everything happen that was still due when the last server ended."""
+        if keeper.interrupted_ms is not None:
+            self._reporter.step(f"Moving the test clock on to {format_instant(keeper.interrupted_ms)}")
+        await self._unless_stopped(keeper.start(hosts), "all that was due had happened")
 
     async def _unless_stopped(self, work: Coroutine[None, None, None], end: str) -> None:
         """Do what a start cannot do without. Raises ServerFailed if the server has to stop before the end of it."""

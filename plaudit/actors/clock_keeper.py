@@ -57,6 +57,11 @@ class ClockKeeper:
             await store.save_clock(times)
         return cls(store, times)
 
+    @property
+    def interrupted_ms(self) -> int | None:
+        """Where a move was going that has not come to its end; None if there is none."""
+        return self._times.target_ms if self._times.reached_ms < self._times.target_ms else None
+
     async def start(self, hosts: Sequence[MovedHost]) -> None:
         """Let everything happen on these shards that was still due when the server ended. They must be open."""
         self._hosts = hosts
@@ -70,7 +75,7 @@ class ClockKeeper:
         start.
         """
         async with self._lock:
-            if self._times.reached_ms < self._times.target_ms:
+            if self.interrupted_ms is not None:
                 await self._settle()
             present_ms = self.clock()
             if now_ms < present_ms:

@@ -13,7 +13,7 @@ from plaudit.actors.dedupe import Dedupe
 from plaudit.actors.messages import Batch, Replies, Reply, encode
 from plaudit.actors.queries import Answering, Queries
 from plaudit.actors.replies import DELETED, INTERNAL_ERROR, REFUSED, reject
-from plaudit.actors.residents import Resident, Residents, Woken
+from plaudit.actors.residents import UNKNOWN_MS, Resident, Residents, Woken
 from plaudit.engine.catalog import Metric
 from plaudit.engine.commands import (
     Advance,
@@ -345,6 +345,7 @@ class Executor:
             if due_ms is None or due_ms > at_ms:
                 continue
             tenant, user_id = resident.key
+            resident.due_ms = UNKNOWN_MS  # what was known may have been too early, and has passed
             try:
                 self._write(Advance(user_id, tenant), len(logged.commands), logged, at_ms)
             except Exception:  # a bug in the rules: the user's next command advances them, or fails as well

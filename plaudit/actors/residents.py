@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from msgspec import Struct
+
 from plaudit.actors.schedule import Schedule
 from plaudit.engine.commands import UserKey
 from plaudit.engine.compiled import CompiledCatalog
@@ -24,9 +26,11 @@ UNKNOWN_MS = -1
 """In place of a due time that has to be found."""
 
 
-@dataclass(slots=True, eq=False)
-class Resident:
-    """A user in memory. `applied` is the number of the last command in `user`; `chunk` the newest saved history."""
+class Resident(Struct, eq=False, gc=False):
+    """A user in memory. `applied` is the number of the last command in `user`; `chunk` the newest saved history.
+
+    Nothing in it leads back to it, so the collector need not look at it.
+    """
 
     key: UserKey
     id: int
@@ -74,7 +78,7 @@ class Residents:
 
     def __init__(self, users_max: int = DEFAULT_USERS_MAX, schedule: Schedule | None = None) -> None:
         self.users_max = users_max
-        self.schedule = schedule or Schedule()
+        self.schedule = Schedule() if schedule is None else schedule
         self._residents: dict[UserKey, Resident] = {}
         self._clean: OrderedDict[UserKey, Resident] = OrderedDict()
         """Least recently used first. The first of a plain dict is found by passing all that were removed before it."""

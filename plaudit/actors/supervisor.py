@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from plaudit.actors.clock import Clock
@@ -31,7 +31,7 @@ class Supervisor:
 
     def __init__(
         self,
-        hosts: list[tuple[ShardSettings, ShardHost]],
+        hosts: Sequence[tuple[ShardSettings, ShardHost]],
         catalog: Callable[[], Catalog],
         give_up: Callable[[str], None],
         test_clock: Clock | None = None,
@@ -63,12 +63,12 @@ class Supervisor:
 
         When this returns, no event meets an older one any more. Call it after each change, one call at a time.
         """
-        await asyncio.gather(*(self._have_adopted(position) for position in range(len(self._hosts))))
+        await asyncio.gather(*(self._have_adopted(settings, host) for settings, host in self._hosts))
 
-    async def _have_adopted(self, position: int) -> None:
-        async with self._openings[position]:  # one that is being opened may have been given an older one
+    async def _have_adopted(self, settings: ShardSettings, host: ShardHost) -> None:
+        async with self._openings[settings.index]:  # one that is being opened may have been given an older one
             with contextlib.suppress(HostLost):
-                await self._hosts[position][1].adopt(self._catalog())
+                await host.adopt(self._catalog())
 
     async def stop(self) -> list[str]:
         """Stop watching, and close all shards cleanly. Returns what went wrong with those that could not be."""

@@ -7,6 +7,7 @@ not missed.
 
 from collections.abc import Iterator
 from enum import IntEnum
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -40,26 +41,26 @@ BYTES_MAX = 512
 _COUNT_BITS = 5
 _RUN_MAX = 1 << _COUNT_BITS
 _LENGTH_BYTES = 4
+_SET_BYTE = bytes((Kind.SET << _COUNT_BITS,))
 
 
 def append(trail: bytes, kind: Kind, count: int = 1) -> bytes:
-    """The trail after `count` more periods that ended alike."""
-    if not trail and kind is Kind.MISSED:
-        return trail
-    end = trail[-1] if trail and not _ends_with_set(trail) else None
-    if end is not None and end >> _COUNT_BITS == kind:
-        merged = min(count, _RUN_MAX - 1 - (end & (_RUN_MAX - 1)))
-        trail = trail[:-1] + bytes((end + merged,))
+    """The trail after `count` more periods that ended alike; the same bytes as after one at a time."""
+    while count and (trail or kind is not Kind.MISSED):
+        room = _find_room(trail, kind)
+        if room:
+            merged = min(count, room)
+            trail = trail[:-1] + bytes((trail[-1] + merged,))
+        else:
+            merged = 1
+            trail = _cut_if_long(trail + bytes((_run(kind, 1),)))
         count -= merged
-    full, rest = divmod(count, _RUN_MAX)
-    trail += bytes((_run(kind, _RUN_MAX),)) * full + (bytes((_run(kind, rest),)) if rest else b"")
-    return _cut(trail) if len(trail) > BYTES_MAX else trail
+    return trail
 
 
 def append_set(trail: bytes, length: int) -> bytes:
     """The trail after a period in which the length was set, and which ended with `length`."""
-    trail += bytes((_run(Kind.SET, 1),)) + length.to_bytes(_LENGTH_BYTES, "big")
-    return _cut(trail) if len(trail) > BYTES_MAX else trail
+    return _cut_if_long(trail + _set(length))
 
 
 def expand(trail: bytes) -> list[Closed]:
@@ -95,16 +96,42 @@ def _runs(trail: bytes) -> Iterator[tuple[Kind, int, int]]:
         yield kind, count, length
 
 
+def _set(length: int) -> bytes:
+    return _SET_BYTE + length.to_bytes(_LENGTH_BYTES, "big")
+
+
+def _find_room(trail: bytes, kind: Kind) -> int:
+    """How many periods of a kind the last run has room for."""
+    if not trail or trail[-1] >> _COUNT_BITS != kind or _ends_with_set(trail):
+        return 0
+    return _RUN_MAX - 1 - (trail[-1] & (_RUN_MAX - 1))
+
+
 def _ends_with_set(trail: bytes) -> bool:
-    """True if the last bytes are a length: read from the front, since any byte may be part of one."""
+    """True if the last bytes are a length.
+
+    Where they might be, the trail is read from the front, since any byte may be part of one.
+    """
+    if trail[-1 - _LENGTH_BYTES : -_LENGTH_BYTES] != _SET_BYTE:
+        return False
     *_, (kind, _, _) = _runs(trail)
     return kind is Kind.SET
 
 
-def _cut(trail: bytes) -> bytes:
-    """The last PERIODS_MAX periods; the first of them says what the length was."""
-    first, *rest = expand(trail)[-PERIODS_MAX:]
-    cut = append_set(b"", first.length) if first.length else b""
-    for period in rest:
-        cut = append_set(cut, period.length) if period.kind is Kind.SET else append(cut, period.kind)
-    return cut
+def _cut_if_long(trail: bytes) -> bytes:
+    """The last PERIODS_MAX periods of a trail that has got long; the first of them says what the length was."""
+    if len(trail) <= BYTES_MAX:
+        return trail
+    closed = expand(trail)
+    if len(closed) <= PERIODS_MAX:
+        return trail
+    first, *rest = closed[-PERIODS_MAX:]
+    cut = bytearray(_set(first.length) if first.length else b"")
+    for kind, run in groupby(rest, key=lambda period: period.kind):
+        lengths = [period.length for period in run]
+        if kind is Kind.SET:
+            cut += b"".join(map(_set, lengths))
+        elif cut or kind is not Kind.MISSED:
+            full, left = divmod(len(lengths), _RUN_MAX)
+            cut += bytes((_run(kind, _RUN_MAX),)) * full + (bytes((_run(kind, left),)) if left else b"")
+    return bytes(cut)

@@ -55,17 +55,10 @@ def decode_items(
     items: Iterable[Raw], decoder: "msgspec.json.Decoder[T]", make_command: Callable[[T], Administer]
 ) -> list[Administer | Issue]:
     """What each item asks for, or what is wrong with it. Raises Malformed for what is no JSON at all."""
-    decoded: list[Administer | Issue] = []
-    for index, item in enumerate(items):
-        try:
-            decoded.append(make_command(decoder.decode(item)))
-        except Invalid as error:
-            decoded.append(_issue_of_item(str(error), item, index))
-        except msgspec.ValidationError as error:
-            decoded.append(_issue_of_item(str(explain(error)).removeprefix("body: "), item, index))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise explain(error) from None
-    return decoded
+    try:
+        return [_decode_item(item, index, decoder, make_command) for index, item in enumerate(items)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise explain(error) from None
 
 
 async def apply_batch(router: Router, items: Sequence[Administer | Issue]) -> tuple[Applied, list[Issue]]:
@@ -105,8 +98,15 @@ def _send(router: Router, command: Administer) -> "asyncio.Future[Reply] | NotSe
         return error
 
 
-def _issue_of_item(message: str, item: Raw, index: int) -> Issue:
-    """An issue with an item that became no command: by the user, if it says who that is."""
+def _decode_item(
+    item: Raw, index: int, decoder: "msgspec.json.Decoder[T]", make_command: Callable[[T], Administer]
+) -> Administer | Issue:
+    try:
+        return make_command(decoder.decode(item))
+    except Invalid as error:
+        message = str(error)
+    except msgspec.ValidationError as error:
+        message = str(explain(error)).removeprefix("body: ")
     try:
         subject = _subject_decoder.decode(item)
     except msgspec.ValidationError:

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from plaudit.actors.messages import Reply
 from plaudit.actors.formats import format_instant
+from plaudit.actors.messages import Reply
 from plaudit.engine.amounts import UNIT, unpack_amount
 from plaudit.engine.commands import Command, DeleteUser, ReadEvents, ReadMetrics, ReadUser, RecordEvent
 from plaudit.engine.ids import format_id

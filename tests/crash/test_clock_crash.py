@@ -94,6 +94,7 @@ async def test_a_move_that_a_kill_interrupts_is_finished(
                 await moving
         assert START < now < TARGET
         killed.start()
+        assert f"Moving the test clock on to {TARGET}" in killed.current.output
         async with client_of(killed.current.url) as client:
             assert await read(client) == TARGET
             assert await streaks(client) == expected

@@ -169,6 +169,9 @@ async def test_what_makes_no_sense_is_refused_by_name(sam: Api, field: str, body
     assert (await sam.client.get(PATH)).json() == before
 
 
-@pytest.mark.parametrize("content", ["", "[]", "null", "{", json.dumps(ALL) + "x", b'{"streak": "\xff"}'])
+NO_TEXT = b'{"streak": {"metrics": [{"key": "\xff", "threshold": 1}]}}'
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "{", json.dumps(ALL) + "x", NO_TEXT])
 async def test_q02_what_is_no_json_object_is_400(sam: Api, content: str | bytes) -> None:
     assert_error(await sam.client.patch(PATH, content=content), 400, "body: ")

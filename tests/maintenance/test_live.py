@@ -194,9 +194,9 @@ async def test_a_backup_during_a_move_keeps_the_test_clock_and_everything_due_ha
     assert {json.loads(line)["streak"] for line in exported.stdout.splitlines()} == {1}
     restored = start(tmp_path / "backup", "--test-clock")
     try:
-        with httpx.Client(base_url=restored.url, headers=headers) as client:
-            client.put("/admin/v1/clock", json={"now": "2030-05-08T12:00:00Z"}).raise_for_status()
-            streaks = [client.get(f"/v1/users/user-{n}/streak").json()["length"] for n in range(8)]
+        with httpx.Client(base_url=restored.url, headers=headers) as reader:
+            reader.put("/admin/v1/clock", json={"now": "2030-05-08T12:00:00Z"}).raise_for_status()
+            streaks = [reader.get(f"/v1/users/user-{n}/streak").json()["length"] for n in range(8)]
     finally:
         assert restored.stop() == 0
     assert streaks == [0] * 8

@@ -179,7 +179,7 @@ def test_b10_freezes(world: World) -> None:
     raw = streaks.freezes.with_raw_response
     freezes = [CreateStreakFreezesRequestFreezesItem(user_id=user) for user in ("eve", "nobody", "eve")]
     first, again = (raw.create(freezes=freezes) for _ in range(2))
-    assert [(response.response.status_code, len(response.data.issues)) for response in (first, again)] == [
+    assert [(response.status_code, len(response.data.issues)) for response in (first, again)] == [
         (201, 2),
         (200, 3),
     ]
@@ -222,7 +222,7 @@ def test_b13_b14_restore_and_reset(world: World) -> None:
     streaks = world.client.admin.streaks
     users = [RestoreStreaksRequestUsersItem(id=user) for user in ("gina", "nobody")]
     first, again = (streaks.with_raw_response.restore(users=users) for _ in range(2))
-    assert [(each.response.status_code, each.data.restored_users) for each in (first, again)] == [
+    assert [(each.status_code, each.data.restored_users) for each in (first, again)] == [
         (201, ["gina"]),
         (200, []),
     ]
