@@ -86,6 +86,7 @@ class Rules:
             return state, (200, state.created, state.name)
         if isinstance(command, ReadMetrics):
             return state, (200, *((metric, state.total(metric)) for metric in self.metrics))
+        assert isinstance(command, ReadEvents), command
         log = [logged for logged in state.log() if command.metric in {None, logged[1]}]
         return state, (200, *log[: command.limit])
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import msgspec
 
 from plaudit.actors.messages import Reply
-from plaudit.actors.residents import UNKNOWN_MS
 from plaudit.actors.runtime import InlineHost
 from plaudit.actors.shard_client import ShardClient
 from plaudit.actors.user_shard import ShardSettings, UserShard
@@ -47,6 +46,7 @@ class KnownUser:
     id: int
     user: User
     due_ms: int | None
+    is_saved: bool
 
 
 class TimedShard:
@@ -103,18 +103,17 @@ class TimedShard:
     async def known(self) -> dict[UserKey, KnownUser]:
         """All users. Of those who are saved, the due time is that in state.sqlite."""
         residents = self.shard._residents
+        unsaved = {
+            resident.key: KnownUser(resident.id, resident.user, residents.find_due_ms(resident), is_saved=False)
+            for resident in residents.unsaved()
+        }
         known: dict[UserKey, KnownUser] = {}
         deleted = residents.deleted_ids()
         for id_, stored in await self.shard._state.scan_users(limit=100_000):
             assert not isinstance(stored, Corrupt)
             if id_ not in deleted:
-                known[stored.key] = KnownUser(id_, decode_user(stored.snapshot), stored.due_ms)
-        for resident in residents.unsaved():
-            due_ms = resident.due_ms
-            if due_ms == UNKNOWN_MS:
-                due_ms = residents.find_due_ms(resident)
-            known[resident.key] = KnownUser(resident.id, resident.user, due_ms)
-        return known
+                known[stored.key] = KnownUser(id_, decode_user(stored.snapshot), stored.due_ms, is_saved=True)
+        return known | unsaved
 
     async def snapshots(self) -> dict[UserKey, bytes]:
         """Everybody's state."""

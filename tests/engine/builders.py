@@ -119,7 +119,7 @@ def document(
     metrics: tuple[str, ...] = ("words", "pages", "steps"),
     achievements: tuple[AchievementEntry, ...] = (),
     points: tuple[PointsEntry, ...] = (),
-    streak: StreakEntry = StreakEntry(),  # noqa: B008 (frozen)
+    streak: StreakEntry | None = StreakEntry(),  # noqa: B008 (frozen)
     user_attributes: tuple[str, ...] = (),
     event_attributes: tuple[str, ...] = (),
 ) -> Document:

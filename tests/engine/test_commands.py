@@ -1,7 +1,31 @@
+from typing import get_args
+
 import msgspec
 from msgspec import UNSET
 
-from plaudit.engine.commands import Command, ReadMetrics, ReadUser, RecordEvent, UserFields, user_key
+from plaudit.engine.commands import (
+    Advance,
+    Command,
+    DeleteUser,
+    EndPause,
+    FindOwners,
+    GrantFreeze,
+    PauseStreak,
+    Position,
+    ReadEvents,
+    ReadMetrics,
+    ReadPreferences,
+    ReadStreak,
+    ReadUser,
+    RecordEvent,
+    ResetStreak,
+    RestoreStreak,
+    StreakMetricFields,
+    StreakPreferenceFields,
+    UpdatePreferences,
+    UserFields,
+    user_key,
+)
 from tests.engine.builders import event, event_id
 
 DECODER: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
@@ -23,7 +47,29 @@ def test_every_command_survives_the_frame_as_what_it_is() -> None:
         "key-1",
         "tenant-1",
     )
-    commands: list[Command] = [full, event("2.5"), ReadUser("sam"), ReadMetrics("sam", "tenant-1")]
+    wanted = StreakPreferenceFields(
+        enabled=None, evaluation_mode="AND", metrics=(StreakMetricFields("words", 5),), days_off=(0, 6)
+    )
+    commands: list[Command] = [
+        full,
+        event("2.5"),
+        Advance("sam"),
+        UpdatePreferences("sam", {"recap": ("email",), "reactivation": None}, wanted, "tenant-1"),
+        UpdatePreferences("sam"),
+        GrantFreeze("sam"),
+        PauseStreak("sam", event_id(1), 738_900, 738_901),
+        EndPause("sam", event_id(1)),
+        RestoreStreak("sam"),
+        ResetStreak("sam"),
+        DeleteUser("sam"),
+        ReadUser("sam"),
+        ReadMetrics("sam", "tenant-1"),
+        ReadStreak("sam", 30),
+        ReadPreferences("sam"),
+        ReadEvents(None, before=Position(1, 2, 3)),
+        FindOwners((event_id(1), event_id(2))),
+    ]
+    assert len({type(command) for command in commands}) == len(get_args(Command))
     for command in commands:
         assert carried(command) == command
 
@@ -33,6 +79,13 @@ def test_a3_2_q08_what_was_not_passed_is_told_from_null() -> None:
     read = carried(event(fields=fields))
     assert isinstance(read, RecordEvent)
     assert (read.fields.email, read.fields.name, read.fields.subscribe_to_emails) == (None, UNSET, False)
+
+
+def test_a4_2_what_was_not_passed_is_told_from_null_in_preferences() -> None:
+    read = carried(UpdatePreferences("sam", streak=StreakPreferenceFields(enabled=False, metrics=None)))
+    assert isinstance(read, UpdatePreferences)
+    fields = read.streak
+    assert (fields.enabled, fields.evaluation_mode, fields.metrics, fields.days_off) == (False, UNSET, None, UNSET)
 
 
 def test_fields_at_the_end_may_be_missing_in_an_old_log() -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from plaudit.engine.document import AttributeEntry, Document, StreakEntry, find_problems
-from tests.engine.builders import achievement, document, streak, system, trigger
+from tests.engine.builders import achievement, document, frozen, streak, system, trigger
 
 
 def read(**tables: Any) -> Document:
@@ -147,6 +147,52 @@ def test_a_problem_says_where_it_is_and_what_was_expected(broken: Document, prob
 def test_a_duplicate_is_one_problem_that_says_how_often_the_key_is_used() -> None:
     (found,) = find_problems(document(metrics=("a", "b", "a", "a")))
     assert found.expected == "expected a key of its own, got one that is used 3 times"
+
+
+@pytest.mark.parametrize(
+    ("table", "valid", "invalid"),
+    [
+        ("start_count", (0, 100), (-1, 101)),
+        ("max_count", (1, 100), (0, 101)),
+        ("auto_earn_interval", (1, 365), (0, 366)),
+        ("auto_earn_amount", (1, 10), (0, 11)),
+    ],
+)
+def test_a9_10_numbers_of_freezes_have_bounds(table: str, valid: tuple[int, int], invalid: tuple[int, int]) -> None:
+    plain = {"start_count": 0, "max_count": 100}
+    for number in valid:
+        read(streak={"freezes": plain | {table: number}})
+    for number in invalid:
+        with pytest.raises(msgspec.ValidationError, match=table):
+            read(streak={"freezes": plain | {table: number}})
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        (
+            StreakEntry(days_off=(1, 6, 1)),
+            "[streak] days_off: expected each day of the week at most once",
+        ),
+        (
+            StreakEntry("weekly", days_off=(1,)),
+            "[streak] days_off: expected none, since the frequency is weekly",
+        ),
+        (frozen(3, 2), "[streak.freezes] max_count: expected at least start_count (3)"),
+        (frozen(0, 2, 7), "[streak.freezes] auto_earn_amount: expected with auto_earn_interval, or neither of them"),
+        (frozen(0, 2, None, 1), "[streak.freezes] auto_earn_amount: expected with auto_earn_interval"),
+    ],
+)
+def test_a9_10_a9_17_a_streak_that_makes_no_sense_is_a_problem(entry: StreakEntry, problem: str) -> None:
+    (found,) = find_problems(document(streak=entry))
+    assert str(found).startswith(problem)
+
+
+@pytest.mark.parametrize("days_off", [[-1], [7], [0, 1, 2, 3, 4, 5, 6]])
+def test_a9_17_days_off_are_at_most_six_from_0_to_6(days_off: list[int]) -> None:
+    with pytest.raises(msgspec.ValidationError, match="days_off"):
+        read(streak={"days_off": days_off})
+    read(streak={"days_off": [0, 1, 2, 3, 4, 6]})
 
 
 def test_a_streak_metric_is_listed_once() -> None:

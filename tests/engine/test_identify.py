@@ -8,7 +8,7 @@ from plaudit.engine.commands import UserFields
 from plaudit.engine.errors import Invalid
 from plaudit.engine.identify import identify
 from plaudit.engine.user import Profile, Streak, Streaks, User
-from tests.engine.builders import compiled, day, document, instant
+from tests.engine.builders import compiled, day, document, frozen, instant
 
 CATALOG = compiled(document(user_attributes=("plan", "team"), event_attributes=("device",)))
 CREATED = instant("2024-01-10T12:00")
@@ -49,6 +49,18 @@ def test_a3_2_an_unknown_id_creates_the_user_with_what_is_passed() -> None:
 
 def test_a_new_users_first_day_is_in_their_zone() -> None:
     assert new(tz="Pacific/Kiritimati").day == day("2024-01-11")
+
+
+def test_a3_10_q32c_a_new_user_has_freezes_and_earns_more_from_their_first_day() -> None:
+    catalog = compiled(document(streak=frozen(2, 5, 7, 1)))
+    user = identify(None, UserFields(tz="Pacific/Kiritimati"), catalog, CREATED)
+    assert (user.streaks.freezes, user.streaks.earned_day) == (2, day("2024-01-11"))
+
+
+def test_a3_10_freezes_are_given_at_the_first_identification_only() -> None:
+    catalog = compiled(document(streak=frozen(2, 5)))
+    user = identify(new(), UserFields(name="Sam"), catalog, NOW)
+    assert user.streaks.freezes == 0
 
 
 PASSED: dict[str, Any] = {

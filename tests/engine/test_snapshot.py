@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from plaudit.engine.amounts import TOTAL_MAX
 from plaudit.engine.snapshot import decode_user, encode_user
-from plaudit.engine.trail import Kind, append, expand
+from plaudit.engine.trail import Kind, expand
 from plaudit.engine.user import (
     Pause,
     Preferences,
@@ -24,9 +24,7 @@ DAYS = st.integers(1, 3_652_059)
 NAMES = st.none() | st.text(st.characters(codec="utf-8"), max_size=20)
 AMOUNT = st.integers(-TOTAL_MAX, TOTAL_MAX) | st.integers(-(2**65), 2**65)
 AMOUNTS = st.dictionaries(NUMBERS, AMOUNT, max_size=5)
-STREAKS = st.builds(
-    Streak, st.integers(0, 10**5), DAYS, INSTANTS, st.booleans(), st.booleans(), st.binary(max_size=20)
-)
+STREAKS = st.builds(Streak, st.integers(0, 10**5), DAYS, INSTANTS, st.booleans(), st.booleans(), st.binary(max_size=20))
 IDS = st.binary(min_size=16, max_size=16)
 WEEKDAYS = st.lists(st.integers(0, 6), max_size=3).map(tuple)
 CHANNELS = st.lists(st.sampled_from(["email", "push"]), max_size=2).map(tuple)
@@ -101,7 +99,9 @@ def test_totals_and_changes_may_go_beyond_64_bits(amount: int) -> None:
 
 
 def test_a_day_may_take_a_total_from_one_end_to_the_other() -> None:
-    assert decode_user(encode_user(with_amounts(TOTAL_MAX, 2 * TOTAL_MAX))).streaks.changes == {2: (2 * TOTAL_MAX, 1, 2 * TOTAL_MAX)}
+    assert decode_user(encode_user(with_amounts(TOTAL_MAX, 2 * TOTAL_MAX))).streaks.changes == {
+        2: (2 * TOTAL_MAX, 1, 2 * TOTAL_MAX)
+    }
 
 
 def test_completions_stay_in_order_of_completion() -> None:

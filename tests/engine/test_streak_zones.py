@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from plaudit.engine.commands import UserFields
+from plaudit.engine.document import StreakEntry
 from plaudit.engine.process import process
 from plaudit.engine.user import Streak
 from tests.engine.builders import Player, compiled, day, document, event, instant, streak
@@ -30,7 +31,9 @@ def last_ms(zone: str, ordinal: int) -> int:
         ("Australia/Lord_Howe", "2024-04-07"),  # 24.5 hours
         ("Africa/Cairo", "2024-04-26"),  # from 24:00 to 01:00
         ("America/Havana", "2024-11-03"),  # from 01:00 to 00:00
+        ("America/Havana", "2024-03-10"),  # from 24:00 to 01:00
         ("America/Sao_Paulo", "2018-02-17"),  # from 24:00 to 23:00
+        ("America/Sao_Paulo", "2018-11-04"),  # from 24:00 to 01:00
         ("Pacific/Chatham", "2024-09-29"),
         ("Asia/Kathmandu", "2024-01-15"),  # none, 5:45 from UTC
         ("Asia/Kolkata", "2024-01-15"),  # none, 5:30
@@ -174,3 +177,89 @@ def test_q08_q32_clearing_the_zone_moves_to_utc() -> None:
     user = sam.sends("2024-03-12T10:00", "0").user
     cleared = process(user, event(fields=UserFields(tz=None)), ANYTHING, instant("2024-03-13T01:00")).user
     assert cleared.day == day("2024-03-13")
+
+
+def test_a9_1_a_day_that_is_left_for_an_hour_is_not_left() -> None:
+    sam = Player(ANYTHING, "America/St_Johns")
+    sam.sends("2010-11-06T12:00")
+    assert sam.sends_at(instant("2010-11-07T02:30")).streak_extended  # 00:00 on the 7th
+    assert sam.state.day == day("2010-11-07")
+    assert not sam.sends_at(instant("2010-11-07T02:31")).streak_extended  # 23:01 on the 6th
+    assert not sam.sends_at(instant("2010-11-07T03:30")).streak_extended  # 00:00 on the 7th
+    assert (sam.length, sam.state.day) == (2, day("2010-11-07"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "before", "after"),
+    [("Pacific/Apia", "2011-12-29", "2011-12-31"), ("Pacific/Kiritimati", "1994-12-30", "1995-01-01")],
+)
+def test_a9_8_a_day_that_a_zone_skips_is_not_missed(zone: str, before: str, after: str) -> None:
+    sam = Player(ANYTHING, zone).counts_on(before, after)
+    assert (sam.length, sam.story(3)) == (2, "1 1 2")
+
+
+def test_a9_8_in_another_zone_the_same_day_is_missed() -> None:
+    assert Player(ANYTHING, "Pacific/Auckland").counts_on("2011-12-29", "2011-12-31").length == 1
+
+
+def test_a9_8_the_day_after_a_skipped_one_is_missed_when_it_ends() -> None:
+    sam = Player(ANYTHING, "Pacific/Apia").counts_on("2011-12-29")
+    assert sam.waits("2011-12-31T23:59:59.999").length == 1
+    assert sam.waits("2012-01-01").length == 0
+
+
+@pytest.mark.parametrize(
+    ("zone", "sent", "extended"),
+    [
+        ("Pacific/Kiritimati", "2024-04-24T12:00", True),  # the 25th there
+        ("Asia/Kathmandu", "2024-04-24T18:14:59.999", False),
+        ("Asia/Kathmandu", "2024-04-24T18:15", True),
+        ("Pacific/Pago_Pago", "2024-04-24T05:00", False),  # the 23rd there, and the 24th goes on
+    ],
+)
+def test_q32_a_zone_that_is_first_sent_after_a_hundred_events_loses_nothing(
+    zone: str, sent: str, extended: bool
+) -> None:
+    sam = Player(ANYTHING)
+    start = instant("2024-01-15T03:00")
+    for number in range(101):  # through 2024-04-24, in UTC
+        sam.sends_at(start + number * 86_400_000, fields=UserFields())
+    assert (sam.length, sam.state.profile.tz) == (101, None)
+    outcome = sam.sends_at(instant(sent), fields=UserFields(tz=zone))
+    assert (outcome.streak_extended, sam.length) == (extended, 101 + extended)
+    assert sam.view.started_day == day("2024-01-15")
+    assert [period.length for period in sam.history(101)][-5:] == list(range(sam.length - 4, sam.length + 1))
+
+
+@pytest.mark.parametrize(
+    ("zones", "length"),
+    [
+        (("Pacific/Apia", "Pacific/Pago_Pago"), 5),  # a day apart: one day twice, and the next one not at all
+        (("Asia/Kolkata", "Asia/Kathmandu"), 10),
+        (("Australia/Lord_Howe", "America/Los_Angeles"), 5),
+    ],
+)
+def test_q32_who_travels_every_day_never_loses_a_streak_and_no_day_counts_twice(
+    zones: tuple[str, str], length: int
+) -> None:
+    sam = Player(ANYTHING, zones[0])
+    start = instant("2024-03-28T20:00")  # through the end of summer time on Lord Howe
+    for number in range(10):
+        sam.sends_at(start + number * 86_400_000, fields=UserFields(tz=zones[number % 2]))
+        assert sam.length > 0
+    assert sam.view.started_day == day("2024-03-29")
+    history = sam.history(10)
+    assert [period.length for period in history] == sorted(period.length for period in history)
+    assert sam.length == length
+
+
+def test_q32_across_the_date_line_and_back_in_a_week_and_a_month() -> None:
+    sam = Player(compiled(document(streak=StreakEntry("weekly"))), HONOLULU).counts_on("2024-03-23", "2024-03-29")
+    sam.sends("2024-03-31T10:00", zone=KIRITIMATI)  # a Sunday there, and the 30th in Honolulu
+    assert (sam.length, sam.story(3)) == (3, "1 2 3")
+    assert not sam.sends("2024-03-30T12:00", zone=HONOLULU).streak_extended
+    assert sam.state.day == day("2024-03-31")
+    sam.adopts(StreakEntry("monthly"))
+    assert sam.length == 1
+    assert sam.sends("2024-04-01T10:00", zone=KIRITIMATI).streak_extended
+    assert (sam.length, sam.story(2)) == (2, "1 2")

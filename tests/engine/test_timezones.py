@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plaudit.engine.timezones import find_zone, local_day
+from plaudit.engine.timezones import exists, find_zone, local_day, midnight_ms
 from tests.engine.builders import DETERMINISTIC, day, instant
 
 
@@ -114,6 +114,52 @@ def test_a9_1_days_on_which_clocks_change_are_as_long_as_they_are(zone: str, dat
     minutes = range(-24 * 60, 24 * 60)
     in_day = sum(local_day(noon + minute * 60_000, zone) == day(date) for minute in minutes)
     assert in_day == hours * 60
+
+
+@pytest.mark.parametrize(
+    ("zone", "date", "first_utc"),
+    [
+        (None, "2024-01-15", "2024-01-15T00:00"),
+        ("Asia/Kolkata", "2024-01-15", "2024-01-14T18:30"),
+        ("Asia/Kathmandu", "2024-01-15", "2024-01-14T18:15"),
+        ("Australia/Lord_Howe", "2024-04-07", "2024-04-06T13:00"),
+        ("Australia/Lord_Howe", "2024-04-08", "2024-04-07T13:30"),
+        ("Africa/Cairo", "2024-04-26", "2024-04-25T22:00"),  # begins at 01:00
+        ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00"),  # begins at 01:00
+        ("America/Sao_Paulo", "2018-02-18", "2018-02-18T03:00"),  # after the second 23:59
+        ("America/Havana", "2024-11-03", "2024-11-03T04:00"),  # the first of two 00:00
+        ("America/St_Johns", "2010-11-07", "2010-11-07T02:30"),  # the first of two 00:00
+        ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00"),  # there was none: the 31st
+        ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00"),
+        ("Europe/Atlantis", "2024-01-15", "2024-01-15T00:00"),
+    ],
+)
+def test_a9_1_a_day_begins_at_its_first_instant(zone: str | None, date: str, first_utc: str) -> None:
+    first = midnight_ms(day(date), zone)
+    assert first == instant(first_utc)
+    assert local_day(first, zone) >= day(date) > local_day(first - 1, zone)
+
+
+@DETERMINISTIC
+@given(
+    st.integers(day("1970-01-02"), day("2037-12-31")),
+    st.sampled_from(["Pacific/Apia", "America/St_Johns", "Africa/Cairo", "America/Havana", "Australia/Lord_Howe"]),
+)
+def test_a9_1_every_day_begins_after_the_one_before(date: int, zone: str) -> None:
+    first = midnight_ms(date, zone)
+    assert local_day(first, zone) >= date > local_day(first - 1, zone)
+    assert exists(date, zone) == (first < midnight_ms(date + 1, zone))
+    assert exists(date, zone) == (local_day(first, zone) == date)
+
+
+@pytest.mark.parametrize(
+    ("zone", "skipped"),
+    [("Pacific/Apia", "2011-12-30"), ("Pacific/Kiritimati", "1994-12-31"), ("Pacific/Kwajalein", "1993-08-21")],
+)
+def test_a_day_that_a_zone_has_skipped_does_not_exist(zone: str, skipped: str) -> None:
+    around = range(day(skipped) - 2, day(skipped) + 3)
+    assert [exists(date, zone) for date in around] == [True, True, False, True, True]
+    assert exists(day(skipped), "UTC")
 
 
 def test_instants_before_1970_have_days() -> None:

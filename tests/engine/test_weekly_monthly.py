@@ -67,11 +67,14 @@ def test_a9_3_extended_is_told_of_the_frequency_in_force(frequency: Frequency) -
     sam = player(frequency)
     dates = ("2024-01-15", "2024-01-15", "2024-01-16", "2024-01-22", "2024-02-01")
     extended = [sam.sends(f"{at}T12:00").streak_extended for at in dates]
-    assert extended == {
-        "daily": [True, False, True, True, True],
-        "weekly": [True, False, False, True, True],
-        "monthly": [True, False, False, False, True],
-    }[frequency]
+    assert (
+        extended
+        == {
+            "daily": [True, False, True, True, True],
+            "weekly": [True, False, False, True, True],
+            "monthly": [True, False, False, False, True],
+        }[frequency]
+    )
 
 
 def test_a9_8_a_week_that_was_missed_loses_the_streak_when_it_ends() -> None:
