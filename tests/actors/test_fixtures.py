@@ -133,9 +133,19 @@ def test_there_are_fixtures() -> None:
     assert {path.parent.name for path in STOPPED} == {path.parent.name for path in KILLED} >= {"schema-1"}
 
 
-@each(DIRECTORIES)
+@each(KILLED)
 @pytest.mark.usefixtures("same_rules")
-async def test_it_opens_and_goes_on_as_if_nothing_had_happened(fixture: Fixture) -> None:
+async def test_a_killed_one_opens_and_goes_on_as_if_nothing_had_happened(fixture: Fixture) -> None:
+    await check_going_on(fixture)
+
+
+@each(STOPPED)
+async def test_a_stopped_one_goes_on_as_if_nothing_had_happened(fixture: Fixture) -> None:
+    await check_going_on(fixture)
+
+
+async def check_going_on(fixture: Fixture) -> None:
+    """Everything is there, and what comes next has the effects that it would have had: on streaks as well."""
     async with fixture.opened() as client:
         await check_users(client, fixture.expected)
         await check_keys(client, fixture.expected)
