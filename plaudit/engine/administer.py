@@ -1,5 +1,7 @@
 """What somebody who looks after users does to one of them."""
 
+from msgspec.structs import replace
+
 from plaudit.engine.advance import advance
 from plaudit.engine.commands import (
     Administer,
@@ -22,6 +24,10 @@ def administer(user: User, command: Administer, catalog: CompiledCatalog, now_ms
     user = advance(user, catalog, now_ms)
     if isinstance(command, UpdatePreferences):
         return update_preferences(user, command, catalog)
+    return replace(_change_streaks(user, command, catalog, now_ms), earlier=())
+
+
+def _change_streaks(user: User, command: Administer, catalog: CompiledCatalog, now_ms: int) -> User:
     if isinstance(command, GrantFreeze):
         return grant_freeze(user, catalog)
     if isinstance(command, PauseStreak):

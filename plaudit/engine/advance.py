@@ -4,7 +4,6 @@ One function for the timer and for the user's next event, whichever comes first.
 many, as long as the settings stay what they are.
 """
 
-from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from plaudit.engine import calendars, trail
@@ -14,27 +13,45 @@ from plaudit.engine.freezes import earn_freezes
 from plaudit.engine.pauses import find_pause, keep_pauses
 from plaudit.engine.preferences import has_streaks, rules_of
 from plaudit.engine.streaks import streak_of
-from plaudit.engine.timezones import exists, local_day
+from plaudit.engine.timezones import exists, first_open_day, local_day
 from plaudit.engine.trail import Kind
-from plaudit.engine.user import NO_CHANGE, Change, Streak, User
+from plaudit.engine.user import NO_CHANGE, Change, Earlier, Streak, User
 
 
-def advance(user: User, catalog: CompiledCatalog, now_ms: int, moving_to: str | UnsetType | None = UNSET) -> User:
-    """The user at `now_ms`.
+def advance(user: User, catalog: CompiledCatalog, now_ms: int) -> User:
+    """The user at `now_ms`. A day never goes backwards.
 
-    A day never goes backwards, so a user who moves west keeps the day that has already begun. One who comes with a new
-    time zone (`moving_to`) has only missed what both zones say has ended.
+    Days that have ended where the user is, and go on elsewhere, are kept as they were: see `move`.
     """
     today = local_day(now_ms, user.profile.tz)
-    if not isinstance(moving_to, UnsetType) and moving_to != user.profile.tz:
-        today = min(today, local_day(now_ms, moving_to))
-    return user if today <= user.day else _Closing(user, catalog, today).close()
+    if today <= user.day and not user.earlier:
+        return user
+    open_day = first_open_day(now_ms)
+    earlier = [each for each in user.earlier if each.day >= open_day]
+    if today <= user.day and len(earlier) == len(user.earlier):
+        return user
+    while user.day < today:
+        day = min(open_day, today)
+        if user.day >= open_day:
+            earlier.append(Earlier(user.day, user.streaks))
+            day = user.day + 1
+        user = _Closing(user, catalog, day).close()
+    return replace(user, earlier=tuple(earlier))
 
 
 def move(user: User, catalog: CompiledCatalog, now_ms: int) -> User:
-    """The user after a change of time zone: no day that the move skipped is missed, and today is still to count."""
+    """The user after a change of time zone, who was at `now_ms` in the old one: nothing is lost by it.
+
+    A day that ended in the old zone and goes on in the new one has not ended for the user, unless they have done
+    something on the next one: then that is kept until the new zone catches up. No day that the move skipped is missed.
+    """
     today = local_day(now_ms, user.profile.tz)
-    return user if today <= user.day else _Closing(user, catalog, today, is_moving=True).close()
+    if today > user.day:
+        return _Closing(user, catalog, today, is_moving=True).close()
+    for number, each in enumerate(user.earlier):
+        if each.day >= today:
+            return replace(user, day=each.day, streaks=each.streaks, earlier=user.earlier[:number])
+    return user
 
 
 class _Closing:
@@ -73,8 +90,12 @@ class _Closing:
         if period == end:
             return streak
         length, closed = streak.length, streak.trail
-        if streak.is_set or streak.counted:
-            closed = trail.append_set(closed, length) if streak.is_set else trail.append(closed, Kind.COUNTED)
+        if streak.is_set:
+            age = period - calendars.period_of(streak.started_day, frequency) if length else 0
+            closed = trail.append_set(closed, length, age)
+            period += 1
+        elif streak.counted:
+            closed = trail.append(closed, Kind.COUNTED)
             period += 1
         while period < end:
             kind = self._find_kind(period, frequency, length)

@@ -1,5 +1,7 @@
 """The pipeline of an event: each stage takes the user and returns the next one."""
 
+from msgspec.structs import replace
+
 from plaudit.engine.achievements import complete_achievements
 from plaudit.engine.advance import advance
 from plaudit.engine.amounts import unpack_amount
@@ -23,8 +25,10 @@ def process(user: User | None, event: RecordEvent, catalog: CompiledCatalog, now
     if event.attributes:
         check_attribute_keys(event.attributes, catalog.event_attributes, "event")
     if user is not None:
-        user = advance(user, catalog, now_ms, event.fields.tz)
+        user = advance(user, catalog, now_ms)
     user = identify(user, event.fields, catalog, now_ms)
+    if user.earlier:
+        user = replace(user, earlier=())
     number = metric.definition.number
     before = user.totals.get(number, 0)
     user = add_to_metric(user, number, unpack_amount(event.value))

@@ -10,7 +10,6 @@ from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.errors import Needless
 from plaudit.engine.preferences import has_streaks
 from plaudit.engine.streaks import streak_of
-from plaudit.engine.trail import Closed, Kind
 from plaudit.engine.user import Reset, Streak, Streaks, User
 
 RESTORE_DAYS = 90
@@ -31,7 +30,7 @@ def restore_streak(user: User, catalog: CompiledCatalog) -> User:
     longest = max(range(oldest, len(closed)), key=lambda at: closed[at].length, default=None)
     if longest is None or closed[longest].length <= streak.length or not has_streaks(user):
         raise Needless("No streak to restore")
-    first = period - len(closed) + _find_start(closed, longest)
+    first = period - len(closed) + longest - closed[longest].age
     restored = replace(
         streak, length=closed[longest].length, started_day=calendars.first_day(first, frequency), is_set=True
     )
@@ -63,13 +62,6 @@ def _first_period(day: int, frequency: Frequency) -> int:
     year = date.fromordinal(day).year
     first = date(year, 1, 1) if frequency == "weekly" else date(year - 1, 1, 1)
     return calendars.period_of(first.toordinal(), frequency)
-
-
-def _find_start(closed: list[Closed], at: int) -> int:
-    """Where the streak began that is alive at a position: after the last period that it was not."""
-    while at > 0 and closed[at - 1].length:
-        at -= 1
-    return next(start for start in range(at, len(closed)) if closed[start].kind in (Kind.COUNTED, Kind.SET))
 
 
 def _at_zero(streak: Streak) -> Streak:

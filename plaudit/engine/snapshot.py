@@ -14,7 +14,7 @@ from plaudit.engine import calendars
 from plaudit.engine.amounts import PackedAmount, pack_amount, unpack_amount
 from plaudit.engine.catalog import Frequency
 from plaudit.engine.trail import Kind, append
-from plaudit.engine.user import Change, Pause, Preferences, Profile, Reset, Streak, Streaks, User
+from plaudit.engine.user import Change, Earlier, Pause, Preferences, Profile, Reset, Streak, Streaks, User
 
 _PackedChange = tuple[PackedAmount, PackedAmount, PackedAmount]
 
@@ -32,6 +32,13 @@ class _PackedStreaks(Struct, array_like=True):
     resets: tuple[Reset, ...]
 
 
+class _PackedEarlier(Struct, array_like=True):
+    """Field for field as `Earlier`."""
+
+    day: int
+    streaks: _PackedStreaks
+
+
 class _PackedUser(Struct, array_like=True):
     """Field for field as `User`, with amounts packed."""
 
@@ -42,6 +49,7 @@ class _PackedUser(Struct, array_like=True):
     day: int
     streaks: _PackedStreaks
     preferences: Preferences | None
+    earlier: tuple[_PackedEarlier, ...] = ()
 
 
 class _FirstStreak(Struct, array_like=True):
@@ -84,7 +92,6 @@ def encode_user(user: User) -> bytes:
     try:
         return _encoder.encode(user)
     except OverflowError:
-        streaks = user.streaks
         return _encoder.encode(
             _PackedUser(
                 user.profile,
@@ -92,17 +99,9 @@ def encode_user(user: User) -> bytes:
                 user.completions,
                 user.points,
                 user.day,
-                _PackedStreaks(
-                    streaks.daily,
-                    streaks.weekly,
-                    streaks.monthly,
-                    {number: _pack(change) for number, change in streaks.changes.items()},
-                    streaks.freezes,
-                    streaks.earned_day,
-                    streaks.pauses,
-                    streaks.resets,
-                ),
+                _pack_streaks(user.streaks),
                 user.preferences,
+                tuple(_PackedEarlier(each.day, _pack_streaks(each.streaks)) for each in user.earlier),
             )
         )
 
@@ -112,24 +111,15 @@ def decode_user(snapshot: bytes) -> User:
     if snapshot[:1] == bytes((_FIRST_LAYOUT,)):
         return _from_first(_first_decoder.decode(snapshot))
     packed = _decoder.decode(snapshot)
-    streaks = packed.streaks
     return User(
         _shared(packed.profile),
         {number: unpack_amount(amount) for number, amount in packed.totals.items()},
         packed.completions or _NOTHING,
         packed.points or _NOTHING,
         packed.day,
-        Streaks(
-            streaks.daily,
-            streaks.weekly,
-            streaks.monthly,
-            {number: _unpack(change) for number, change in streaks.changes.items()},
-            streaks.freezes,
-            streaks.earned_day,
-            streaks.pauses,
-            streaks.resets,
-        ),
+        _unpack_streaks(packed.streaks),
         packed.preferences,
+        tuple(Earlier(each.day, _unpack_streaks(each.streaks)) for each in packed.earlier),
     )
 
 
@@ -137,6 +127,32 @@ def _shared(profile: Profile) -> Profile:
     """A profile whose zone, and whose attributes if it has none, are the same objects as those of others: 130 bytes."""
     tz = None if profile.tz is None else intern(profile.tz)
     return replace(profile, tz=tz, attributes=profile.attributes or _NO_ATTRIBUTES)
+
+
+def _pack_streaks(streaks: Streaks) -> _PackedStreaks:
+    return _PackedStreaks(
+        streaks.daily,
+        streaks.weekly,
+        streaks.monthly,
+        {number: _pack(change) for number, change in streaks.changes.items()},
+        streaks.freezes,
+        streaks.earned_day,
+        streaks.pauses,
+        streaks.resets,
+    )
+
+
+def _unpack_streaks(packed: _PackedStreaks) -> Streaks:
+    return Streaks(
+        packed.daily,
+        packed.weekly,
+        packed.monthly,
+        {number: _unpack(change) for number, change in packed.changes.items()},
+        packed.freezes,
+        packed.earned_day,
+        packed.pauses,
+        packed.resets,
+    )
 
 
 def _pack(change: Change) -> _PackedChange:

@@ -10,6 +10,10 @@ from importlib import resources
 from zoneinfo import ZoneInfo
 
 UTC_KEY = "UTC"
+DAY_MS = 86_400_000
+WESTERNMOST_MS = 12 * 3_600_000
+"""How far local time is behind UTC where days end last."""
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 KEY_LENGTH_MAX = 64
 
 
@@ -31,6 +35,11 @@ def local_day(now_ms: int, tz: str | None) -> int:
     """The calendar date of an instant (Unix ms) in a zone, as a proleptic ordinal; None is UTC."""
     zone = find_zone(tz) if tz is not None else None
     return datetime.fromtimestamp(now_ms / 1000, zone or UTC).toordinal()
+
+
+def first_open_day(now_ms: int) -> int:
+    """The earliest calendar date that any place on earth has at an instant (Unix ms)."""
+    return (now_ms - WESTERNMOST_MS) // DAY_MS + _EPOCH_DAY
 
 
 @lru_cache(maxsize=8192)

@@ -1,8 +1,8 @@
 """What became of a streak's closed periods, in a byte or so for each run of equal ones.
 
 A byte is a kind (the high three bits) and how many periods it holds for, less one (the low five bits). After SET come
-four bytes more: the length of the streak at the end of that one period. A trail begins with the first period that was
-not missed.
+six bytes more for that one period: the length of the streak at its end, and its age. A trail begins with the first
+period that was not missed.
 """
 
 from collections.abc import Iterator
@@ -31,6 +31,8 @@ class Closed(Struct, frozen=True):
 
     kind: Kind
     length: int
+    age: int = 0
+    """How many periods earlier the first one of the streak was."""
 
 
 PERIODS_MAX = 366
@@ -40,7 +42,8 @@ BYTES_MAX = 512
 
 _COUNT_BITS = 5
 _RUN_MAX = 1 << _COUNT_BITS
-_LENGTH_BYTES = 4
+_NUMBER_BYTES = 3
+_SET_BYTES = 2 * _NUMBER_BYTES
 _SET_BYTE = bytes((Kind.SET << _COUNT_BITS,))
 
 
@@ -58,24 +61,25 @@ def append(trail: bytes, kind: Kind, count: int = 1) -> bytes:
     return trail
 
 
-def append_set(trail: bytes, length: int) -> bytes:
+def append_set(trail: bytes, length: int, age: int) -> bytes:
     """The trail after a period in which the length was set, and which ended with `length`."""
-    return _cut_if_long(trail + _set(length))
+    return _cut_if_long(trail + _set(length, age))
 
 
 def expand(trail: bytes) -> list[Closed]:
     """The periods of a trail, oldest first; the last one is the one before the current. O(periods)."""
-    length = 0
+    length = age = 0
     periods: list[Closed] = []
     for kind, count, set_to in _runs(trail):
         for _ in range(count):
+            age = age + 1 if length else 0
             if kind is Kind.COUNTED:
                 length += 1
             elif kind is Kind.MISSED:
-                length = 0
+                length = age = 0
             elif kind is Kind.SET:
-                length = set_to
-            periods.append(Closed(kind, length))
+                length, age = set_to
+            periods.append(Closed(kind, length, age))
     return periods
 
 
@@ -83,21 +87,22 @@ def _run(kind: Kind, count: int) -> int:
     return kind << _COUNT_BITS | count - 1
 
 
-def _runs(trail: bytes) -> Iterator[tuple[Kind, int, int]]:
-    """Kind, count, and for SET the length."""
+def _runs(trail: bytes) -> Iterator[tuple[Kind, int, tuple[int, int]]]:
+    """Kind, count, and for SET the length and the age."""
     at = 0
     while at < len(trail):
         kind, count = Kind(trail[at] >> _COUNT_BITS), (trail[at] & (_RUN_MAX - 1)) + 1
         at += 1
-        length = 0
+        length = age = 0
         if kind is Kind.SET:
-            length = int.from_bytes(trail[at : at + _LENGTH_BYTES], "big")
-            at += _LENGTH_BYTES
-        yield kind, count, length
+            length = int.from_bytes(trail[at : at + _NUMBER_BYTES], "big")
+            age = int.from_bytes(trail[at + _NUMBER_BYTES : at + _SET_BYTES], "big")
+            at += _SET_BYTES
+        yield kind, count, (length, age)
 
 
-def _set(length: int) -> bytes:
-    return _SET_BYTE + length.to_bytes(_LENGTH_BYTES, "big")
+def _set(length: int, age: int) -> bytes:
+    return _SET_BYTE + length.to_bytes(_NUMBER_BYTES, "big") + age.to_bytes(_NUMBER_BYTES, "big")
 
 
 def _find_room(trail: bytes, kind: Kind) -> int:
@@ -108,11 +113,11 @@ def _find_room(trail: bytes, kind: Kind) -> int:
 
 
 def _ends_with_set(trail: bytes) -> bool:
-    """True if the last bytes are a length.
+    """True if the last bytes are a length and an age.
 
     Where they might be, the trail is read from the front, since any byte may be part of one.
     """
-    if trail[-1 - _LENGTH_BYTES : -_LENGTH_BYTES] != _SET_BYTE:
+    if trail[-1 - _SET_BYTES : -_SET_BYTES] != _SET_BYTE:
         return False
     *_, (kind, _, _) = _runs(trail)
     return kind is Kind.SET
@@ -126,12 +131,12 @@ def _cut_if_long(trail: bytes) -> bytes:
     if len(closed) <= PERIODS_MAX:
         return trail
     first, *rest = closed[-PERIODS_MAX:]
-    cut = bytearray(_set(first.length) if first.length else b"")
+    cut = bytearray(_set(first.length, first.age) if first.length else b"")
     for kind, run in groupby(rest, key=lambda period: period.kind):
-        lengths = [period.length for period in run]
+        alike = list(run)
         if kind is Kind.SET:
-            cut += b"".join(map(_set, lengths))
+            cut += b"".join(_set(period.length, period.age) for period in alike)
         elif cut or kind is not Kind.MISSED:
-            full, left = divmod(len(lengths), _RUN_MAX)
+            full, left = divmod(len(alike), _RUN_MAX)
             cut += bytes((_run(kind, _RUN_MAX),)) * full + (bytes((_run(kind, left),)) if left else b"")
     return bytes(cut)

@@ -87,6 +87,13 @@ class Streaks(Struct, frozen=True, array_like=True, gc=False):
     """The latest ones, oldest first."""
 
 
+class Earlier(Struct, frozen=True, array_like=True, gc=False):
+    """What the streaks were on a day, before it ended where the user was, and while it went on elsewhere."""
+
+    day: int
+    streaks: Streaks
+
+
 class StreakPreferences(Struct, frozen=True, array_like=True, gc=False):
     """What a user wants other than the settings; None where that is not so."""
 
@@ -119,3 +126,5 @@ class User(Struct, array_like=True, gc=False):
     """The day that the user is in: the latest one that has begun where the user was."""
     streaks: Streaks = Streaks()
     preferences: Preferences | None = None
+    earlier: tuple[Earlier, ...] = ()
+    """Days that the user may turn out to be in still, by day: nothing has been done since."""

@@ -5,7 +5,7 @@ A life is told what happens in order; `live_until` lets the days pass that are o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from functools import cache
@@ -87,6 +87,8 @@ class Period:
     used_freeze: bool = False
     used_pause: bool = False
     reset_ms: int | None = None
+    started: date | None = None
+    """The first day of the period with which its streak began."""
 
 
 @dataclass
@@ -101,12 +103,18 @@ class Run:
     def current(self) -> Period:
         return self.periods[-1]
 
-    def beginning_of(self, period: Period) -> date:
-        """The first day of the first period that made the streak which a period is part of."""
-        at = self.periods.index(period)
-        while at and self.periods[at - 1].length:
-            at -= 1
-        return next(period.first for period in self.periods[at:] if period.has_counted or period.is_set)
+    def copy(self) -> "Run":
+        """As it is now; of periods that are over, nothing changes any more."""
+        return replace(self, periods=[*self.periods[:-1], replace(self.current)])
+
+
+@dataclass
+class Evening:
+    """What there was when a day ended."""
+
+    runs: dict[str, Run]
+    freezes: int
+    interval_began: date
 
 
 @cache
@@ -152,6 +160,8 @@ class Life:
         self.freezes = settings.freezes.at_start if settings.freezes else 0
         self.interval_began = self.today
         self.runs = {frequency: Run([period_around(self.today, frequency)]) for frequency in FREQUENCIES}
+        self.evenings: dict[date, Evening] = {}
+        """Of the days that ended since the user has last done anything, the latest ones."""
 
     # What the settings and the user's wishes come to.
 
@@ -182,6 +192,9 @@ class Life:
 
     def _live_to(self, day: date, *, moving: bool = False) -> None:
         while self.today < day:
+            if day - self.today <= 2 * A_DAY and not moving:
+                runs = {frequency: run.copy() for frequency, run in self.runs.items()}
+                self.evenings[self.today] = Evening(runs, self.freezes, self.interval_began)
             if moving:
                 self._end_day(held=FREQUENCIES)
             elif is_skipped(self.today, self.zone):
@@ -198,6 +211,7 @@ class Life:
             if run.current.last < self.today:
                 following = period_around(self.today, frequency)
                 following.length = run.current.length
+                following.started = run.current.started
                 run.periods.append(following)
         self._earn()
 
@@ -238,15 +252,23 @@ class Life:
     def send(self, now_ms: int, metric: str, value: Fraction) -> bool:
         """Record an event. True if it extends the streak that is shown."""
         self.live_until(now_ms)
+        self.evenings.clear()
         self.events.append(Happened(self.today, metric, value))
         grown = {frequency for frequency, run in self.runs.items() if self._extend(run, now_ms)}
         return self.is_enabled and self.settings.frequency in grown
 
     def move(self, now_ms: int, zone: str | None) -> None:
-        """Be elsewhere from now on."""
-        self._live_to(min(local_date(now_ms, self.zone), local_date(now_ms, zone)))
+        """Be elsewhere from now on. A day that is not over there is not over."""
+        self.live_until(now_ms)
         self.zone = zone
-        self._live_to(local_date(now_ms, zone), moving=True)
+        here = local_date(now_ms, zone)
+        for day in sorted(self.evenings):
+            if here <= day < self.today:
+                evening = self.evenings[day]
+                self.today = day
+                self.runs, self.freezes, self.interval_began = evening.runs, evening.freezes, evening.interval_began
+        self.evenings = {day: evening for day, evening in self.evenings.items() if day < self.today}
+        self._live_to(here, moving=True)
 
     def _extend(self, run: Run, now_ms: int) -> bool:
         period = run.current
@@ -254,6 +276,7 @@ class Life:
             return False
         if not period.length:
             run.started = self.today
+            period.started = period.first
         period.length += 1
         period.has_counted = True
         run.extended_ms = now_ms
@@ -275,6 +298,7 @@ class Life:
         """Give a freeze."""
         if self.settings.freezes is None or self.freezes >= self.settings.freezes.at_most:
             return False
+        self.evenings.clear()
         self.freezes += 1
         return True
 
@@ -283,6 +307,7 @@ class Life:
         overlaps = any(pause.first <= last and pause.last >= first for pause in self.absences)
         if first < self.today or last < first or overlaps:
             return False
+        self.evenings.clear()
         self.absences.append(Absence(number, first, last))
         return True
 
@@ -290,6 +315,7 @@ class Life:
         """End a pause with yesterday, or take it away if it has not begun before."""
         found = [pause for pause in self.absences if pause.number == number and pause.last >= self.today]
         for pause in found:
+            self.evenings.clear()
             pause.last = self.today - A_DAY
             if pause.last < pause.first:
                 self.absences.remove(pause)
@@ -303,9 +329,10 @@ class Life:
         best = max(candidates, key=lambda period: period.length, default=None)
         if best is None or best.length <= run.current.length or not self.is_enabled:
             return False
+        self.evenings.clear()
         run.current.length = best.length
         run.current.is_set = True
-        run.started = run.beginning_of(best)
+        run.started = run.current.started = best.started
         return True
 
     def _restored_since(self) -> date:
@@ -319,6 +346,7 @@ class Life:
         """Begin anew, at zero, with all frequencies."""
         if not self.length(self.settings.frequency):
             return False
+        self.evenings.clear()
         self.forgotten = len(self.events)
         for run in self.runs.values():
             run.started = None

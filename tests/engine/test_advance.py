@@ -105,26 +105,29 @@ def test_time_alone_touches_the_day_and_the_streaks_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moving_to", "today"),
+    ("local", "tz", "days"),
     [
-        ("UTC", "2024-01-16"),
-        ("Asia/Tokyo", "2024-01-16"),  # 01-17 there
-        ("Pacific/Pago_Pago", "2024-01-16"),
-        ("Pacific/Kiritimati", "2024-01-16"),
-        (None, "2024-01-16"),
+        ("2024-01-16T00:00", None, ["2024-01-15"]),
+        ("2024-01-16T11:59:59.999", None, ["2024-01-15"]),
+        ("2024-01-16T12:00", None, []),
+        ("2024-01-16T00:00", "Pacific/Kiritimati", ["2024-01-15"]),
+        ("2024-01-17T00:00", "Pacific/Kiritimati", ["2024-01-15", "2024-01-16"]),
+        ("2024-01-17T01:59", "Pacific/Kiritimati", ["2024-01-15", "2024-01-16"]),
+        ("2024-01-17T02:00", "Pacific/Kiritimati", ["2024-01-16"]),
+        ("2024-02-17T01:59", "Pacific/Kiritimati", ["2024-02-15", "2024-02-16"]),
+        ("2024-01-16T00:00", "Etc/GMT+12", []),
     ],
 )
-def test_q32_who_comes_with_a_new_zone_has_missed_what_both_zones_say_is_over(
-    moving_to: str | None, today: str
-) -> None:
-    after = advance(user(), PLAIN, instant("2024-01-16T20:00"), moving_to)
-    assert after.day == day(today)
-    assert after.profile.tz is None  # moves in the next stage
+def test_q32_a_day_is_kept_as_it_was_while_it_goes_on_anywhere(local: str, tz: str | None, days: list[str]) -> None:
+    after = advance(user(tz=tz), PLAIN, instant(local, tz or "UTC"))
+    assert [each.day for each in after.earlier] == [day(each) for each in days]
 
 
-@pytest.mark.parametrize(("moving_to", "today"), [("Pacific/Pago_Pago", "2024-01-15"), ("Asia/Tokyo", "2024-01-16")])
-def test_q32_the_zone_in_the_west_says_what_is_over(moving_to: str, today: str) -> None:
-    assert advance(user(PENDING), PLAIN, instant("2024-01-16T02:00"), moving_to).day == day(today)
+def test_q32_a_day_that_is_over_everywhere_is_forgotten() -> None:
+    after = advance(user(PENDING), PLAIN, instant("2024-01-16T00:00"))
+    assert after.earlier[0].streaks == user(PENDING).streaks
+    assert advance(after, PLAIN, instant("2024-01-16T11:59:59.999")) is after
+    assert not advance(after, PLAIN, instant("2024-01-16T12:00")).earlier
 
 
 SETTINGS = {

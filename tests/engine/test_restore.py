@@ -343,3 +343,21 @@ def test_restores_and_resets_are_stored() -> None:
     sam = player().counts_through("2024-01-10", "2024-01-14").asks("2024-01-15T13:00", RESET)
     sam.asks("2024-01-15T14:00", RESTORE).waits("2024-01-16")
     assert decode_user(encode_user(sam.state)) == sam.state
+
+
+def test_a9_15_what_began_with_a_reset_is_restored_from_there() -> None:
+    sam = player().counts_through("2024-01-01", "2024-01-03").asks("2024-01-04", RESET)
+    sam.counts_through("2024-01-04", "2024-01-08").asks("2024-01-12", RESTORE)
+    assert (sam.length, sam.view.started_day) == (5, day("2024-01-04"))
+
+
+def test_a9_15_what_was_restored_before_is_restored_from_where_it_began() -> None:
+    sam = player().counts_through("2024-01-01", "2024-01-05").asks("2024-01-10", RESTORE)
+    sam.counts_on("2024-01-11").asks("2024-01-20", RESTORE)
+    assert (sam.length, sam.view.started_day) == (6, day("2024-01-01"))
+
+
+def test_a9_15_a_reset_and_a_restore_of_one_period_keep_the_first_day() -> None:
+    sam = player("weekly").counts_on("2024-01-02", "2024-01-09", "2024-01-16").asks("2024-01-17", RESET)
+    sam.asks("2024-01-18", RESTORE).waits("2024-02-12").asks("2024-02-12", RESTORE)
+    assert (sam.length, sam.view.started_day) == (2, day("2023-12-31"))

@@ -7,6 +7,7 @@ from plaudit.engine.amounts import TOTAL_MAX
 from plaudit.engine.snapshot import decode_user, encode_user
 from plaudit.engine.trail import Kind, expand
 from plaudit.engine.user import (
+    Earlier,
     Pause,
     Preferences,
     Profile,
@@ -29,6 +30,17 @@ IDS = st.binary(min_size=16, max_size=16)
 WEEKDAYS = st.lists(st.integers(0, 6), max_size=3).map(tuple)
 CHANNELS = st.lists(st.sampled_from(["email", "push"]), max_size=2).map(tuple)
 THRESHOLDS = st.lists(st.tuples(NUMBERS, st.integers(1, 2**40) | IDS), max_size=3).map(tuple)
+ANY_STREAKS = st.builds(
+    Streaks,
+    STREAKS,
+    STREAKS,
+    STREAKS,
+    st.dictionaries(NUMBERS, st.tuples(AMOUNT, AMOUNT, AMOUNT), max_size=3),
+    st.integers(0, 100),
+    DAYS,
+    st.lists(st.builds(Pause, IDS, DAYS, DAYS), max_size=3).map(tuple),
+    st.lists(st.builds(Reset, DAYS, INSTANTS), max_size=3).map(tuple),
+)
 USERS = st.builds(
     User,
     st.builds(
@@ -48,17 +60,7 @@ USERS = st.builds(
     st.dictionaries(NUMBERS, INSTANTS, max_size=5),
     st.dictionaries(NUMBERS, st.integers(0, 10**15), max_size=3),
     DAYS,
-    st.builds(
-        Streaks,
-        STREAKS,
-        STREAKS,
-        STREAKS,
-        st.dictionaries(NUMBERS, st.tuples(AMOUNT, AMOUNT, AMOUNT), max_size=3),
-        st.integers(0, 100),
-        DAYS,
-        st.lists(st.builds(Pause, IDS, DAYS, DAYS), max_size=3).map(tuple),
-        st.lists(st.builds(Reset, DAYS, INSTANTS), max_size=3).map(tuple),
-    ),
+    ANY_STREAKS,
     st.none()
     | st.builds(
         Preferences,
@@ -72,6 +74,7 @@ USERS = st.builds(
             st.none() | WEEKDAYS,
         ),
     ),
+    st.lists(st.builds(Earlier, DAYS, ANY_STREAKS), max_size=2).map(tuple),
 )
 
 
@@ -131,14 +134,16 @@ OLD = User(
         (Reset(738_880, 7),),
     ),
     Preferences({"recap": ("email",)}, StreakPreferences(True, "AND", ((1, 10**9),), (0, 6))),
+    (Earlier(738_899, Streaks(Streak(1, 738_899, 5, False, False, b""), changes={1: (0, 2**64, 1)})),),
 )
 OLD_SNAPSHOT = bytes.fromhex(
-    "979a0102ad73406578616d706c652e636f6da353616daa417369612f546f6b796fce000b465491a174c281a4"
+    "989a0102ad73406578616d706c652e636f6da353616daa417369612f546f6b796fce000b465491a174c281a4"
     "706c616ea370726fc382010502c4100000000000000001000000000000000081030481010ace000b46549896"
     "02ce000b465306c3c2c401209603ce000b464006c2c3c401219601ce000b465306c3c2c400810193fbc41000"
     "0000000000000100000000000000000002ce000b464a9193c410000102030405060708090a0b0c0d0e0fce00"
     "0b4655ce000b46599192ce000b4640079281a5726563617091a5656d61696c94c3a3414e44919201ce3b9aca"
-    "00920006"
+    "009200069192ce000b4653989601ce000b465305c2c2c40096000000c2c2c40096000000c2c2c40081019300"
+    "c410000000000000000100000000000000000100009090"
 )
 FIRST_SNAPSHOT = bytes.fromhex(
     "969a0102ad73406578616d706c652e636f6da353616daa417369612f546f6b796fce000b465491a174c281a4"

@@ -4,11 +4,11 @@ from datetime import date
 
 import pytest
 
-from plaudit.engine.commands import UserFields
+from plaudit.engine.commands import RestoreStreak, UpdatePreferences, UserFields
 from plaudit.engine.document import StreakEntry
 from plaudit.engine.process import process
 from plaudit.engine.user import Streak
-from tests.engine.builders import Player, compiled, day, document, event, instant, streak
+from tests.engine.builders import Player, compiled, day, document, event, frozen, instant, streak
 
 ANYTHING = compiled(document())
 TEN_WORDS = compiled(document(streak=streak(words=10)))
@@ -124,6 +124,68 @@ def test_q32_a_move_west_that_comes_with_the_next_event_does_not_lose_the_streak
     sam = Player(ANYTHING, TOKYO)
     sam.sends("2024-03-10T20:00")
     assert sam.sends("2024-03-11T20:00", zone=LOS_ANGELES).user.streaks.daily.length == 2  # 03-12 12:00 in Tokyo
+
+
+TIMERS = pytest.mark.parametrize("is_timed", [False, True])
+"""Whether timers fire at midnight, or nothing happens until the user does something."""
+
+
+@TIMERS
+def test_q32_a_day_that_goes_on_where_the_user_comes_from_has_not_been_missed(is_timed: bool) -> None:
+    sam = Player(ANYTHING, TOKYO).counts_on("2024-03-10", "2024-03-11")
+    if is_timed:
+        sam.waits("2024-03-13")
+    assert sam.length == (0 if is_timed else 2)
+    moved = sam.sends("2024-03-12T12:00", zone=LOS_ANGELES).user  # 03-13 04:00 in Tokyo
+    assert (moved.streaks.daily.length, moved.day) == (3, day("2024-03-12"))
+    assert sam.streak_after("2024-03-13T23:00") == 4
+
+
+@TIMERS
+def test_q32_a_freeze_that_was_spent_on_such_a_day_comes_back(is_timed: bool) -> None:
+    sam = Player(compiled(document(streak=frozen(1, 2))), TOKYO).counts_on("2024-03-10", "2024-03-11")
+    if is_timed:
+        sam.waits("2024-03-13")
+    assert sam.state.streaks.freezes == (0 if is_timed else 1)
+    moved = sam.sends("2024-03-12T12:00", zone=LOS_ANGELES).user
+    assert (moved.streaks.daily.length, moved.streaks.freezes) == (3, 1)
+
+
+@TIMERS
+def test_q32_of_two_days_that_ended_the_one_that_goes_on_comes_back(is_timed: bool) -> None:
+    sam = Player(ANYTHING, KIRITIMATI).counts_on("2024-03-10", "2024-03-11")
+    if is_timed:
+        sam.waits("2024-03-13").waits("2024-03-14")
+    assert sam.sends("2024-03-12T23:30", zone=PAGO_PAGO).user.streaks.daily.length == 3  # 03-14 00:30 in Kiritimati
+    alex = Player(ANYTHING, KIRITIMATI).counts_on("2024-03-10", "2024-03-11")
+    if is_timed:
+        alex.waits("2024-03-13").waits("2024-03-14")
+    moved = alex.sends("2024-03-13T00:30", zone=HONOLULU).user
+    assert (moved.streaks.daily.length, moved.day) == (1, day("2024-03-13"))
+
+
+@TIMERS
+def test_q32_who_has_been_active_on_the_next_day_stays_in_it(is_timed: bool) -> None:
+    sam = Player(ANYTHING, TOKYO).counts_on("2024-03-10", "2024-03-11")
+    if is_timed:
+        sam.waits("2024-03-13")
+    sam.sends("2024-03-13T01:00")
+    moved = sam.sends("2024-03-12T12:00", zone=LOS_ANGELES).user
+    assert (moved.streaks.daily.length, moved.day) == (1, day("2024-03-13"))
+
+
+def test_q32_what_was_done_to_the_streak_on_the_next_day_stays() -> None:
+    sam = Player(ANYTHING, TOKYO).counts_on("2024-03-10", "2024-03-11")
+    sam.asks_at(instant("2024-03-13T01:00", TOKYO), RestoreStreak("sam"))
+    moved = sam.sends("2024-03-12T12:00", zone=LOS_ANGELES).user
+    assert (moved.streaks.daily.length, moved.day) == (3, day("2024-03-13"))
+
+
+def test_q32_preferences_on_the_next_day_do_not_end_the_day_before() -> None:
+    sam = Player(ANYTHING, TOKYO).counts_on("2024-03-10", "2024-03-11")
+    sam.asks_at(instant("2024-03-13T01:00", TOKYO), UpdatePreferences("sam", {"recap": ("email",)}))
+    assert sam.sends("2024-03-12T12:00", zone=LOS_ANGELES).user.streaks.daily.length == 3
+    assert sam.state.preferences is not None
 
 
 def test_q32_east_across_the_date_line_no_day_counts_twice() -> None:

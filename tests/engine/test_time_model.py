@@ -226,9 +226,7 @@ class TimeMachine(RuleBasedStateMachine):
     @rule(gap=GAPS_MS, zone=ZONES, metric=METRIC, value=VALUES)
     def travel(self, gap: int, zone: str | None, metric: str, value: str) -> None:
         """Time passes with nobody looking but the timers; then an event comes from elsewhere."""
-        self._meet()
         self._let_pass(gap)
-        self.lazy = advance(self._lazy, self.catalog, self.touched_ms)
         self.life.move(self.now_ms, zone)
         self._send(metric, value, UserFields(tz=zone))
 
@@ -380,11 +378,6 @@ class TimeMachine(RuleBasedStateMachine):
         self.user = advance(self._user, self.catalog, at_ms)
         self.touched_ms = at_ms
         self.life.live_until(at_ms)
-
-    def _meet(self) -> None:
-        """Have the user where the oracle is: a move counts from the day that a user has been brought to."""
-        if self._user.day != self.life.today.toordinal():
-            self._touch(self.now_ms)
 
     def _send(self, metric: str, value: str, fields: UserFields = UserFields()) -> None:  # noqa: B008 (frozen)
         self.sent += 1

@@ -12,15 +12,18 @@ from tests.engine.builders import DETERMINISTIC
 
 @dataclass(frozen=True)
 class Ends:
-    """So many periods that ended alike; for SET, the length that one ended with."""
+    """So many periods that ended alike; for SET, the length that one ended with, and the age."""
 
     kind: Kind
     count: int = 1
     length: int = 0
+    age: int = 0
 
 
 def added(trail: bytes, ends: Ends) -> bytes:
-    return append_set(trail, ends.length) if ends.kind is Kind.SET else append(trail, ends.kind, ends.count)
+    if ends.kind is Kind.SET:
+        return append_set(trail, ends.length, ends.age)
+    return append(trail, ends.kind, ends.count)
 
 
 def listed(steps: list[Ends]) -> list[Closed]:
@@ -29,22 +32,24 @@ def listed(steps: list[Ends]) -> list[Closed]:
     for ends in steps:
         for _ in range(ends.count):
             length = periods[-1].length if periods else 0
+            age = periods[-1].age + 1 if length else 0
             if ends.kind is Kind.COUNTED:
                 length += 1
             elif ends.kind is Kind.MISSED:
-                length = 0
+                length = age = 0
             elif ends.kind is Kind.SET:
-                length = ends.length
+                length, age = ends.length, ends.age
             if periods or ends.kind is not Kind.MISSED:
-                periods.append(Closed(ends.kind, length))
+                periods.append(Closed(ends.kind, length, age))
     return periods
 
 
 WITHOUT_SET = [kind for kind in Kind if kind is not Kind.SET]
 RUNS = st.builds(Ends, st.sampled_from(WITHOUT_SET), st.integers(1, 40))
-SETS = st.builds(Ends, st.just(Kind.SET), st.just(1), st.integers(0, 2**32 - 1) | st.integers(0, 300))
+NUMBERS = st.integers(0, 2**24 - 1) | st.integers(0, 300)
+SETS = st.builds(Ends, st.just(Kind.SET), st.just(1), NUMBERS, NUMBERS)
 STEPS = st.lists(RUNS | SETS, max_size=30)
-ANYTHING = st.builds(Ends, st.sampled_from([*WITHOUT_SET, *Kind]), st.just(1), st.integers(0, 2**32 - 10**6))
+ANYTHING = st.builds(Ends, st.sampled_from([*WITHOUT_SET, *Kind]), st.just(1), st.integers(0, 2**23), NUMBERS)
 
 
 def trail_of(steps: list[Ends]) -> bytes:
@@ -59,9 +64,9 @@ def trail_of(steps: list[Ends]) -> bytes:
 @example([Ends(Kind.COUNTED, 32), Ends(Kind.COUNTED)])
 @example([Ends(Kind.COUNTED, 31), Ends(Kind.COUNTED, 2)])
 @example([Ends(Kind.COUNTED, 1), Ends(Kind.COUNTED, 96)])
-@example([Ends(Kind.SET, 1, 5), Ends(Kind.SET, 1, 0), Ends(Kind.SET, 1, 0x20202020)])
-@example([Ends(Kind.SET, 1, 0x20), Ends(Kind.COUNTED), Ends(Kind.COUNTED)])  # the last byte looks like COUNTED
-@example([Ends(Kind.SET, 1, 0xA0), Ends(Kind.MISSED), Ends(Kind.PAUSED)])
+@example([Ends(Kind.SET, 1, 5), Ends(Kind.SET, 1, 0), Ends(Kind.SET, 1, 0x202020, 0xA02020)])
+@example([Ends(Kind.SET, 1, 7, 0x20), Ends(Kind.COUNTED), Ends(Kind.COUNTED)])  # the last byte looks like COUNTED
+@example([Ends(Kind.SET, 1, 0xA0, 0xA0), Ends(Kind.MISSED), Ends(Kind.PAUSED)])
 def test_a_trail_is_the_list_of_its_periods(steps: list[Ends]) -> None:
     assert expand(trail_of(steps)) == listed(steps)
 
@@ -69,7 +74,7 @@ def test_a_trail_is_the_list_of_its_periods(steps: list[Ends]) -> None:
 @DETERMINISTIC
 @given(STEPS)
 def test_one_by_one_or_many_at_once_the_bytes_are_the_same(steps: list[Ends]) -> None:
-    one_by_one = [Ends(ends.kind, 1, ends.length) for ends in steps for _ in range(ends.count)]
+    one_by_one = [Ends(ends.kind, 1, ends.length, ends.age) for ends in steps for _ in range(ends.count)]
     assert trail_of(one_by_one) == trail_of(steps)
 
 
@@ -108,7 +113,7 @@ def test_a_trail_is_cut_at_its_limit(kinds: list[Kind]) -> None:
     kept = expand(trail)
     assert PERIODS_MAX - 1 <= len(kept) <= len(plain)
     assert kept[1:] == plain[1 - len(kept) :]
-    assert kept[0].length == plain[-len(kept)].length
+    assert (kept[0].length, kept[0].age) == (plain[-len(kept)].length, plain[-len(kept)].age)
 
 
 def test_a_cut_in_the_middle_of_a_streak_keeps_its_length() -> None:
@@ -119,9 +124,9 @@ def test_a_cut_in_the_middle_of_a_streak_keeps_its_length() -> None:
 
 
 def test_a_trail_of_lengths_that_were_set_is_cut_to_its_periods() -> None:
-    steps = [Ends(Kind.SET, 1, n) for n in range(1, 1000)]
+    steps = [Ends(Kind.SET, 1, n, n // 2) for n in range(1, 1000)]
     trail = trail_of(steps)
-    assert len(trail) == 5 * PERIODS_MAX
+    assert len(trail) == 7 * PERIODS_MAX
     assert expand(trail) == listed(steps)[-PERIODS_MAX:]
 
 
