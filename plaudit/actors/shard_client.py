@@ -46,6 +46,12 @@ class Flight:
         """True if this may be what kills the shard."""
         return self.losses >= LOSSES_BEFORE_SUSPICION
 
+    def fail(self, error: Exception) -> None:
+        """Let every call raise."""
+        for _, future in self.calls:
+            if not future.done():
+                future.set_exception(error)
+
     def split(self) -> list["Flight"]:
         """The two halves, both still suspects."""
         middle = len(self.calls) // 2
@@ -194,7 +200,11 @@ class ShardClient:
     def _send(self, flight: Flight) -> None:
         assert self._connection is not None
         commands = tuple(command for command, _ in flight.calls)
-        payload = encode(Batch(flight.number, flight.positions, commands, flight.known_only))
+        try:
+            payload = encode(Batch(flight.number, flight.positions, commands, flight.known_only))
+        except (TypeError, ValueError, OverflowError) as error:  # a fault of ours: nobody shall wait for ever
+            flight.fail(error)
+            return
         self._flights[flight.number, flight.positions[0]] = flight
         self._connection.send(payload)
 

@@ -66,23 +66,23 @@ async def apply_batch(router: Router, items: Sequence[Administer | Issue]) -> tu
 
     Raises NotSent if nothing could be sent; otherwise a command that could not is an issue.
     """
-    sent = [item if isinstance(item, Issue) else _send(router, item) for item in items]
-    refused = [each for each in sent if isinstance(each, NotSent)]
-    if refused and not any(isinstance(each, asyncio.Future) for each in sent):
+    commands = [item for item in items if not isinstance(item, Issue)]
+    outcomes = [await _outcome(each) for each in [_send(router, command) for command in commands]]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, NotSent)]
+    if refused and len(refused) == len(commands):
         raise refused[0]
     applied: Applied = []
     issues: list[Issue] = []
-    for item, outcome in zip(items, sent, strict=True):
+    following = iter(outcomes)
+    for item in items:
         if isinstance(item, Issue):
             issues.append(item)
-        elif isinstance(outcome, asyncio.Future):
-            reply = await outcome
-            if reply.status in APPLIED:
-                applied.append((item, reply))
-            else:
-                issues.append(_issue_of_reply(item, reply))
-        else:
+        elif isinstance(outcome := next(following), NotSent):
             issues.append(_issue_of_command(item, str(outcome)))
+        elif outcome.status in APPLIED:
+            applied.append((item, outcome))
+        else:
+            issues.append(_issue_of_reply(item, outcome))
     return applied, issues
 
 
@@ -94,6 +94,14 @@ def error_issue(message: str, *, id_: str | None = None, user_id: str | None = N
 def _send(router: Router, command: Administer) -> "asyncio.Future[Reply] | NotSent":
     try:
         return router.call(command)
+    except NotSent as error:
+        return error
+
+
+async def _outcome(sent: "asyncio.Future[Reply] | NotSent") -> Reply | NotSent:
+    """The reply; or why there is none, also of a command that has waited for its shard in vain."""
+    try:
+        return sent if isinstance(sent, NotSent) else await sent
     except NotSent as error:
         return error
 

@@ -12,10 +12,11 @@ from plaudit.http.administration import Administration
 from plaudit.http.bodies import explain, read_body
 from plaudit.http.errors import Invalid
 
-YEAR_MAX = 9000
-"""Beyond, dates of what is yet to come would not be dates any more."""
+YEAR_MIN, YEAR_MAX = 1970, 9000
+"""Beyond the last, dates of what is yet to come would not be dates any more."""
 TEXT_LENGTH_MAX = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGINNING, _END = datetime(YEAR_MIN, 1, 1, tzinfo=UTC), datetime(YEAR_MAX + 1, 1, 1, tzinfo=UTC)
 _Instant = Annotated[datetime, Meta(tz=True)]
 
 
@@ -48,8 +49,8 @@ def decode_clock(body: bytes) -> int:
         raise Invalid(
             f"now: expected a date-time with its offset from UTC such as 2027-03-14T12:00:00Z, got {text!r}"
         ) from None
-    if at.year > YEAR_MAX:
-        raise Invalid(f"now: expected a year up to {YEAR_MAX}, got {at.year}")
+    if not _BEGINNING <= at < _END:
+        raise Invalid(f"now: expected a time in the years {YEAR_MIN} to {YEAR_MAX} in UTC, got {text!r}")
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -396,6 +397,15 @@ class TestLimits:
         async with serving(shard):
             assert await answers(calls) == "abc"
             assert await answers(call(client, "e")) == "e"
+
+    async def test_what_cannot_be_encoded_fails_and_holds_nobody_up(
+        self, connected: ShardClient, shard: FakeShard
+    ) -> None:
+        broken = connected.call(ReadUser(cast("str", object())))
+        with pytest.raises(TypeError):
+            await asyncio.wait_for(broken, PATIENCE_S)
+        async with serving(shard):
+            assert await answers(call(connected, "ab")) == "ab"
 
     async def test_a_shard_that_never_came_is_unavailable_after_a_while(
         self, client: ShardClient, clock: Clock

@@ -15,19 +15,24 @@ PAUSE_ID = bytes(range(16))
 
 
 class Shards:
-    """Replies, or refuses to send, by the user."""
+    """Replies, or refuses to send, by the user: at once, or if `late` after a while."""
 
-    def __init__(self, outcomes: dict[str, Reply | NotSent]) -> None:
+    def __init__(self, outcomes: dict[str, Reply | NotSent], *, late: bool = False) -> None:
         self._outcomes = outcomes
+        self._late = late
         self.asked: list[Read | Write] = []
 
     def call(self, command: Read | Write) -> "asyncio.Future[Reply]":
         self.asked.append(command)
         outcome = self._outcomes[command.user_id]
-        if isinstance(outcome, NotSent):
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Reply] = loop.create_future()
+        if isinstance(outcome, Reply):
+            loop.call_soon(future.set_result, outcome)
+        elif self._late:
+            loop.call_soon(future.set_exception, outcome)
+        else:
             raise outcome
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(future.set_result, outcome)
         return future
 
     @property
@@ -39,9 +44,13 @@ DONE = Reply(200, b"{}")
 AWAY = Unavailable("the shard of this user is not available")
 
 
-async def test_what_could_not_be_sent_is_an_issue_and_the_rest_is_done() -> None:
+EITHER_WAY = pytest.mark.parametrize("late", [False, True])
+
+
+@EITHER_WAY
+async def test_what_could_not_be_sent_is_an_issue_and_the_rest_is_done(late: bool) -> None:
     """An answer of 503 says that nothing was changed: it would be wrong here."""
-    shards = Shards({"a": DONE, "b": AWAY, "c": Reply(201, b"1")})
+    shards = Shards({"a": DONE, "b": AWAY, "c": Reply(201, b"1")}, late=late)
     commands = [GrantFreeze(user) for user in "abcb"]
     applied, issues = await apply_batch(shards.router, [*commands, error_issue("x", index=4)])
     assert applied == [(commands[0], DONE), (commands[2], Reply(201, b"1"))]
@@ -50,8 +59,9 @@ async def test_what_could_not_be_sent_is_an_issue_and_the_rest_is_done() -> None
     assert shards.asked == commands
 
 
-async def test_when_nothing_could_be_sent_the_whole_request_may_be_tried_again() -> None:
-    shards = Shards({"a": Overloaded("too many requests are waiting"), "b": AWAY})
+@EITHER_WAY
+async def test_when_nothing_could_be_sent_the_whole_request_may_be_tried_again(late: bool) -> None:
+    shards = Shards({"a": Overloaded("too many requests are waiting"), "b": AWAY}, late=late)
     with pytest.raises(Overloaded):
         await apply_batch(shards.router, [error_issue("x", index=0), GrantFreeze("a"), GrantFreeze("b")])
 
