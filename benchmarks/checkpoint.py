@@ -39,9 +39,11 @@ from plaudit.engine.user import User
 from plaudit.storage.history import AwardEntry, Chunk, EventEntry
 from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.state import FILE_NAME, Slice, StateStore, key_entries
+from plaudit.storage.timers import Timer
 
 NOW_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 DAY = 739_617
+DAY_MS = 86_400_000
 EVENTS_OF_TEMPLATE = 12
 
 
@@ -85,12 +87,14 @@ class Plaudit:
     """state.sqlite, as a shard writes it."""
 
     name = "Plaudit"
+    timing_key = "benchmark"
 
     def __init__(self, directory: Path, names: str = "user-{:08d}") -> None:
         self._directory = directory
         self._names = names
         self._number = 0
         self._chunk = 0
+        self._checkpoints = 0
         self._chunks: dict[int, int] = {}
         self._store: StateStore
 
@@ -106,7 +110,12 @@ class Plaudit:
     async def close(self) -> None:
         await self._store.close()
 
+    def due_ms(self, user: int) -> int:
+        """When the user's time comes: a day later after each checkpoint, as after the first event of a day."""
+        return NOW_MS + self._checkpoints * DAY_MS + user
+
     async def _save(self, events: dict[int, EventEntry], snapshot: bytes, *, is_new: bool) -> None:
+        self._checkpoints += 1
         unindexed: list[Chunk] = []
         items = list(events.items())
         for start in range(0, len(items), SLICE_USERS):
@@ -119,14 +128,17 @@ class Plaudit:
 
     def _slice(self, events: list[tuple[int, EventEntry]], snapshot: bytes, *, is_new: bool) -> Slice:
         chunks, stored = [], []
+        timers: list[Timer] = []
         for user, event in events:
             self._number += 1
             self._chunk += 1
             chunks.append(Chunk(self._chunk, user + 1, self._chunks.get(user), (event,)))
             self._chunks[user] = self._chunk
             stored.append(StoredUser(user + 1, ("", self._names.format(user)), self._number, self._chunk, snapshot))
+            timers.append((user + 1, self.due_ms(user)))
         counters = {("users", 0): len(events)} if is_new else {}
-        return Slice(stored, stored if is_new else [], chunks, counters)
+        new = stored if is_new else []
+        return Slice(stored, new, chunks, counters, timers=timers, timing_key=self.timing_key)
 
 
 class Obvious:
@@ -212,15 +224,15 @@ def written_bytes() -> tuple[int, int]:
     return int(lines["wchar"]), int(lines["write_bytes"])
 
 
-def make_snapshot() -> bytes:
-    """The snapshot of a user with some events, achievements and points."""
-    catalog = compile_catalog(revise(Catalog(), load_document(ROOT / "examples" / "study.toml"), NOW_MS))
+def make_snapshot(now_ms: int = NOW_MS) -> bytes:
+    """The snapshot of a user with some events, achievements and points, all at an instant (Unix ms)."""
+    catalog = compile_catalog(revise(Catalog(), load_document(ROOT / "examples" / "study.toml"), now_ms))
     user: User | None = None
     fields = UserFields(name="Ada Lovelace", email="ada@example.com", tz="Europe/Paris")
     for number in range(EVENTS_OF_TEMPLATE):
         for metric in catalog.metrics:
             event = RecordEvent("user-00000000", metric, UNIT, number.to_bytes(16, "big"), fields)
-            user = process(user, event, catalog, NOW_MS).user
+            user = process(user, event, catalog, now_ms).user
     assert user is not None
     return encode_user(user)
 
