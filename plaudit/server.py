@@ -98,7 +98,8 @@ class Server:
         self._stack.push_async_callback(catalog.close)
         keeper = await self._take_clock(catalog)
         new_key = await self._settle_keys(catalog)
-        if document is not None:
+        is_interrupted = keeper is not None and keeper.interrupted_ms is not None
+        if document is not None and not is_interrupted:
             await catalog.apply(document)
         runtime = await self._start_runtime()
         if self._stop.is_set():
@@ -110,6 +111,9 @@ class Server:
         hosts = [host for _, host in shards]
         if keeper is not None:
             await self._start_clock(keeper, hosts)
+        if document is not None and is_interrupted:  # it is not for the time before the target
+            await catalog.apply(document)
+            await supervisor.adopt()
         handler = ControlHandler(self._data, hosts, supervisor, catalog, keeper)
         self._stack.push_async_callback(handler.close)
         await self._stack.enter_async_context(listen(self._data, sockets, handler.handle))

@@ -11,6 +11,8 @@ from plaudit.engine.errors import Invalid
 from plaudit.storage.catalog_store import ClockTimes
 
 LOST_RETRY_S = 0.05
+AHEAD_MS_MAX = 36_525 * 86_400_000
+"""How far one move may go, 100 years: what has begun goes on to its end, and keeps the server from starting till then."""
 NEVER_MS = 2**63
 """Later than any time."""
 
@@ -71,7 +73,7 @@ class ClockKeeper:
     async def move(self, now_ms: int) -> int:
         """Move the time to `now_ms` and return it, when all that was due until then has happened.
 
-        Raises Invalid for a time before the present one. One that is cancelled is finished by the next, or at the next
+        Raises Invalid for a time before the present one, or more than AHEAD_MS_MAX after it. One that is cancelled is finished by the next, or at the next
         start.
         """
         async with self._lock:
@@ -81,6 +83,11 @@ class ClockKeeper:
             if now_ms < present_ms:
                 raise Invalid(
                     f"now: expected no time before the present one ({format_instant(present_ms)}), "
+                    f"got {format_instant(now_ms)}"
+                )
+            if now_ms > present_ms + AHEAD_MS_MAX:
+                raise Invalid(
+                    f"now: expected no time more than 100 years after the present one ({format_instant(present_ms)}), "
                     f"got {format_instant(now_ms)}"
                 )
             if now_ms > present_ms:

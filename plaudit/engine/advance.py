@@ -13,7 +13,7 @@ from plaudit.engine.freezes import earn_freezes
 from plaudit.engine.pauses import find_pause, keep_pauses
 from plaudit.engine.preferences import has_streaks, rules_of
 from plaudit.engine.streaks import streak_of
-from plaudit.engine.timezones import exists, first_open_day, local_day
+from plaudit.engine.timezones import exists, first_open_day, local_day, midnight_ms
 from plaudit.engine.trail import Kind
 from plaudit.engine.user import NO_CHANGE, Change, Earlier, Streak, User
 
@@ -39,19 +39,21 @@ def advance(user: User, catalog: CompiledCatalog, now_ms: int) -> User:
     return replace(user, earlier=tuple(earlier))
 
 
-def move(user: User, catalog: CompiledCatalog, now_ms: int) -> User:
-    """The user after a change of time zone, who was at `now_ms` in the old one: nothing is lost by it.
+def move(user: User, catalog: CompiledCatalog, now_ms: int, origin: str | None) -> User:
+    """The user after a change of time zone, who was at `now_ms` in the old one, `origin`: nothing is lost by it.
 
     A day that ended in the old zone and goes on in the new one has not ended for the user, unless they have done
-    something on the next one: then that is kept until the new zone catches up. No day that the move skipped is missed.
+    something on the next one: then that is kept until the new zone catches up. A day that ended sooner in the new zone
+    is not missed, as long as it goes on anywhere: where the user spent its last hours, nobody knows.
     """
-    today = local_day(now_ms, user.profile.tz)
-    if today > user.day:
-        return _Closing(user, catalog, today, is_moving=True).close()
+    tz = user.profile.tz
+    today = local_day(now_ms, tz)
     for number, each in enumerate(user.earlier):
-        if each.day >= today:
-            return replace(user, day=each.day, streaks=each.streaks, earlier=user.earlier[:number])
-    return user
+        following = each.day + 1
+        if each.day >= today or midnight_ms(following, tz) < midnight_ms(following, origin):
+            user = replace(user, day=each.day, streaks=each.streaks, earlier=user.earlier[:number])
+            break
+    return _Closing(user, catalog, today, is_moving=True).close() if today > user.day else user
 
 
 class _Closing:
@@ -97,22 +99,25 @@ class _Closing:
         elif streak.counted:
             closed = trail.append(closed, Kind.COUNTED)
             period += 1
+        may_move = self._is_moving and not trail.has_moved(closed)
         while period < end:
-            kind = self._find_kind(period, frequency, length)
+            kind = self._find_kind(period, frequency, length, may_move=may_move)
             length = 0 if kind is Kind.MISSED else length
             count = 1 if length or self._streaks.pauses else end - period
             closed = trail.append(closed, kind, count)
             period += count
         return Streak(length, streak.started_day, streak.extended_ms, trail=closed)
 
-    def _find_kind(self, period: int, frequency: Frequency, length: int) -> Kind:
+    def _find_kind(self, period: int, frequency: Frequency, length: int, *, may_move: bool) -> Kind:
         """How a period ends that has not counted."""
         if find_pause(self._streaks.pauses, period, frequency) is not None:
             return Kind.PAUSED
         if not length:
             return Kind.MISSED
-        if self._is_moving or self._is_off(period, frequency):
+        if self._is_off(period, frequency):
             return Kind.HELD
+        if may_move:
+            return Kind.MOVED
         return Kind.FROZEN if self._spend_freeze(period, frequency) else Kind.MISSED
 
     def _is_off(self, period: int, frequency: Frequency) -> bool:

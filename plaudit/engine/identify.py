@@ -32,7 +32,7 @@ def identify(user: User | None, fields: UserFields, catalog: CompiledCatalog, no
     if profile == user.profile:
         return user
     updated = replace(user, profile=replace(profile, updated_ms=now_ms))
-    return move(updated, catalog, now_ms) if profile.tz != user.profile.tz else updated
+    return move(updated, catalog, now_ms, user.profile.tz) if profile.tz != user.profile.tz else updated
 
 
 def _says_nothing_new(profile: Profile, fields: UserFields) -> bool:

@@ -21,9 +21,11 @@ class Kind(IntEnum):
     """Missed, and a freeze was spent on it."""
     PAUSED = 3
     HELD = 4
-    """A day off, or one that the user moved across."""
+    """A day off, or one that the user's time zone has skipped."""
     SET = 5
     """The length was restored, or reset, in it."""
+    MOVED = 6
+    """It ended sooner because the user moved."""
 
 
 class Closed(Struct, frozen=True):
@@ -81,6 +83,14 @@ def expand(trail: bytes) -> list[Closed]:
                 length, age = set_to
             periods.append(Closed(kind, length, age))
     return periods
+
+
+def has_moved(trail: bytes) -> bool:
+    """True if a move has kept the streak since its length was last counted or set."""
+    moved = False
+    for kind, _, _ in _runs(trail):
+        moved = kind is Kind.MOVED or (moved and kind not in (Kind.COUNTED, Kind.SET))
+    return moved
 
 
 def _run(kind: Kind, count: int) -> int:

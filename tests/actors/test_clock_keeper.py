@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from plaudit.actors import clock_keeper
-from plaudit.actors.clock_keeper import ClockKeeper
+from plaudit.actors.clock_keeper import AHEAD_MS_MAX, ClockKeeper
 from plaudit.actors.runtime import HostLost
 from plaudit.engine.errors import Invalid
 from plaudit.storage.catalog_store import ClockTimes
@@ -176,6 +176,16 @@ async def test_the_time_is_never_moved_back(world: World) -> None:
     assert await keeper.move(2_000) == 2_000
     assert world.take() == []
     assert (keeper.clock(), shard.now_ms) == (2_000, 2_000)
+
+
+async def test_a_target_too_far_away_is_not_begun(world: World) -> None:
+    shard = world.add("a")
+    keeper = await world.start(1_000)
+    world.take()
+    with pytest.raises(Invalid, match=r"^now: expected no time more than 100 years after the present one \(1970-"):
+        await keeper.move(1_001 + AHEAD_MS_MAX)
+    assert (world.take(), keeper.clock(), shard.now_ms) == ([], 1_000, 1_000)
+    assert await keeper.move(1_000 + AHEAD_MS_MAX) == 1_000 + AHEAD_MS_MAX
 
 
 async def test_moves_come_one_after_the_other(world: World) -> None:

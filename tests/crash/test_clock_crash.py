@@ -12,6 +12,7 @@ from tests.crash.servers import CATALOG, Servers
 
 START = "2030-01-01T12:00:00.000Z"
 TARGET = "2030-03-01T12:00:00.000Z"
+AFTERWARDS = "2030-03-12T12:00:00.000Z"
 USERS = 24
 FREEZES = """
 [streak.freezes]
@@ -98,6 +99,33 @@ async def test_a_move_that_a_kill_interrupts_is_finished(
         async with client_of(killed.current.url) as client:
             assert await read(client) == TARGET
             assert await streaks(client) == expected
+    finally:
+        killed.current.kill()
+
+
+async def test_a_file_that_has_changed_meanwhile_is_not_for_the_time_before_the_target(
+    tmp_path: Path, catalog: str, expected: list[Any]
+) -> None:
+    killed = Servers(tmp_path / "killed", "--test-clock", "--catalog", catalog, runtime="inline")
+    try:
+        killed.start()
+        async with client_of(killed.current.url) as client:
+            await prepare(client)
+            moving = asyncio.create_task(put(client, TARGET))
+            while await read(client) == START:
+                assert not moving.done()
+            killed.current.kill()
+            with pytest.raises(httpx.TransportError):
+                await moving
+        path = Path(catalog)
+        path.write_text(path.read_text("utf-8").replace("auto_earn_interval = 1", "auto_earn_interval = 100"), "utf-8")
+        killed.start()
+        async with client_of(killed.current.url) as client:
+            found = await streaks(client)
+            assert [streak["freezeAutoEarnInterval"] for streak in found] == [100] * USERS
+            assert [{**streak, "freezeAutoEarnInterval": 1} for streak in found] == expected
+            assert await put(client, AFTERWARDS) == AFTERWARDS
+            assert {streak["length"] for streak in await streaks(client)} == {0}
     finally:
         killed.current.kill()
 

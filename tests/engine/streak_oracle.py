@@ -6,7 +6,7 @@ A life is told what happens in order; `live_until` lets the days pass that are o
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from fractions import Fraction
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -84,6 +84,8 @@ class Period:
     length: int = 0
     has_counted: bool = False
     is_set: bool = False
+    is_moved: bool = False
+    """Kept because the user moved in it."""
     used_freeze: bool = False
     used_pause: bool = False
     reset_ms: int | None = None
@@ -102,6 +104,14 @@ class Run:
     @property
     def current(self) -> Period:
         return self.periods[-1]
+
+    @property
+    def has_moved(self) -> bool:
+        """True if a move has kept it since it was last counted or set."""
+        for period in reversed(self.periods):
+            if period.is_moved or period.has_counted or period.is_set:
+                return period.is_moved
+        return False
 
     def copy(self) -> "Run":
         """As it is now; of periods that are over, nothing changes any more."""
@@ -128,6 +138,19 @@ def is_skipped(day: date, zone: str | None) -> bool:
     """True if the zone never had this day: there was no noon."""
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(zone or "UTC"))
     return noon.astimezone(UTC).astimezone(noon.tzinfo).date() != day
+
+
+def is_open(day: date, now_ms: int) -> bool:
+    """True if somewhere on earth it is still that day, or not yet."""
+    return (EPOCH + timedelta(milliseconds=now_ms)).astimezone(timezone(timedelta(hours=-12))).date() <= day
+
+
+@cache
+def ended_sooner(day: date, zone: str | None, than: str | None) -> bool:
+    """True if a day was over in one zone when it was not in another."""
+    following = datetime(day.year, day.month, day.day) + A_DAY
+    here, there = (following.replace(tzinfo=ZoneInfo(each or "UTC")).astimezone(UTC) for each in (zone, than))
+    return here < there
 
 
 def period_around(day: date, frequency: str) -> Period:
@@ -191,21 +214,17 @@ class Life:
         self._live_to(local_date(now_ms, self.zone))
 
     def _live_to(self, day: date, *, moving: bool = False) -> None:
+        moved = [frequency for frequency, run in self.runs.items() if moving and not run.has_moved]
         while self.today < day:
             if day - self.today <= 2 * A_DAY and not moving:
                 runs = {frequency: run.copy() for frequency, run in self.runs.items()}
                 self.evenings[self.today] = Evening(runs, self.freezes, self.interval_began)
-            if moving:
-                self._end_day(held=FREQUENCIES)
-            elif is_skipped(self.today, self.zone):
-                self._end_day(held=(DAILY,))
-            else:
-                self._end_day()
+            self._end_day(moved)
 
-    def _end_day(self, held: tuple[str, ...] = ()) -> None:
+    def _end_day(self, moved: list[str]) -> None:
         for frequency, run in self.runs.items():
             if run.current.last == self.today:
-                self._close(run, frequency, is_held=frequency in held)
+                self._close(run, frequency, is_moved=frequency in moved)
         self.today += A_DAY
         for frequency, run in self.runs.items():
             if run.current.last < self.today:
@@ -215,14 +234,16 @@ class Life:
                 run.periods.append(following)
         self._earn()
 
-    def _close(self, run: Run, frequency: str, *, is_held: bool) -> None:
+    def _close(self, run: Run, frequency: str, *, is_moved: bool) -> None:
         period = run.current
         if period.has_counted or period.is_set:
             return
         if self._is_paused(period):
             period.used_pause = True
-        elif is_held or self._is_day_off(period.last, frequency) or not period.length:
+        elif self._is_day_off(period.last, frequency) or self._is_skipped(period, frequency) or not period.length:
             return
+        elif is_moved:
+            period.is_moved = True
         elif frequency == self.settings.frequency and self.settings.freezes and self.is_enabled and self.freezes:
             self.freezes -= 1
             period.used_freeze = True
@@ -247,6 +268,9 @@ class Life:
     def _is_day_off(self, day: date, frequency: str) -> bool:
         return frequency == DAILY and day.isoweekday() % 7 in self.days_off
 
+    def _is_skipped(self, period: Period, frequency: str) -> bool:
+        return frequency == DAILY and is_skipped(period.last, self.zone)
+
     # What the user does.
 
     def send(self, now_ms: int, metric: str, value: Fraction) -> bool:
@@ -260,10 +284,11 @@ class Life:
     def move(self, now_ms: int, zone: str | None) -> None:
         """Be elsewhere from now on. A day that is not over there is not over."""
         self.live_until(now_ms)
-        self.zone = zone
+        before, self.zone = self.zone, zone
         here = local_date(now_ms, zone)
         for day in sorted(self.evenings):
-            if here <= day < self.today:
+            is_cut_short = is_open(day, now_ms) and ended_sooner(day, zone, before)
+            if day < self.today and (here <= day or is_cut_short):
                 evening = self.evenings[day]
                 self.today = day
                 self.runs, self.freezes, self.interval_began = evening.runs, evening.freezes, evening.interval_began

@@ -211,6 +211,42 @@ def test_q32_a_move_may_skip_two_days() -> None:
     assert outcome.user.streaks.daily.counted
 
 
+@TIMERS
+@pytest.mark.parametrize("sent", ["2026-02-05T20:59", "2026-02-05T21:01", "2026-02-06T01:00"])
+def test_q32_a_day_that_ended_sooner_where_the_user_is_now_is_not_missed_while_it_goes_on_anywhere(
+    sent: str, is_timed: bool
+) -> None:
+    sam = Player(compiled(document(streak=frozen(1, 1))), LOS_ANGELES).counts_through("2026-01-26", "2026-02-03")
+    if is_timed and sent != "2026-02-05T20:59":
+        sam.waits("2026-02-05")
+        assert sam.state.streaks.freezes == 0
+    sam.sends(sent, zone="Pacific/Auckland")
+    freezes = 0 if sent.startswith("2026-02-06") else 1  # by then it is the 5th everywhere
+    assert (sam.length, sam.view.freezes) == (10, freezes)
+
+
+@TIMERS
+def test_q32_two_days_that_a_move_skips_may_have_ended_where_the_user_comes_from(is_timed: bool) -> None:
+    sam = Player(ANYTHING, PAGO_PAGO).counts_on("2024-03-10", "2024-03-11")
+    if is_timed:
+        sam.waits("2024-03-13")
+    assert sam.sends("2024-03-14T01:30", zone=KIRITIMATI).user.streaks.daily.length == 3  # 03-13 00:30 in Pago Pago
+    assert sam.story(5) == "1 2 2 2 3"
+
+
+def test_q32_who_has_been_active_since_has_missed_the_day_before_the_move_east() -> None:
+    sam = Player(ANYTHING, LOS_ANGELES).counts_on("2026-02-02", "2026-02-03")
+    sam.sends("2026-02-05T00:01", "0")
+    assert sam.sends("2026-02-05T21:05", zone="Pacific/Auckland").user.streaks.daily.length == 1
+
+
+def test_q32_who_only_moves_does_not_keep_a_streak_for_ever() -> None:
+    sam = Player(ANYTHING, LOS_ANGELES).counts_on("2024-03-11", "2024-03-12")
+    assert sam.sends("2024-03-14T12:00", "0", zone=TOKYO).user.streaks.daily.length == 2  # the 13th in Los Angeles
+    assert sam.sends("2024-03-14T12:00", "0", zone=LOS_ANGELES).user.streaks.daily.length == 2
+    assert sam.sends("2024-03-15T12:00", "0", zone=TOKYO).user.streaks.daily.length == 0
+
+
 def test_a9_8_moving_does_not_bring_back_a_streak_that_was_lost() -> None:
     sam = Player(ANYTHING, HONOLULU)
     sam.sends("2024-03-10T12:00")

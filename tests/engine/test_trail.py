@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from plaudit.engine.trail import BYTES_MAX, PERIODS_MAX, Closed, Kind, append, append_set, expand
+from plaudit.engine.trail import BYTES_MAX, PERIODS_MAX, Closed, Kind, append, append_set, expand, has_moved
 from tests.engine.builders import DETERMINISTIC
 
 
@@ -49,7 +49,8 @@ RUNS = st.builds(Ends, st.sampled_from(WITHOUT_SET), st.integers(1, 40))
 NUMBERS = st.integers(0, 2**24 - 1) | st.integers(0, 300)
 SETS = st.builds(Ends, st.just(Kind.SET), st.just(1), NUMBERS, NUMBERS)
 STEPS = st.lists(RUNS | SETS, max_size=30)
-ANYTHING = st.builds(Ends, st.sampled_from([*WITHOUT_SET, *Kind]), st.just(1), st.integers(0, 2**23), NUMBERS)
+GROWING = st.integers(0, 2**23) | st.integers(0, 300)
+ANYTHING = st.builds(Ends, st.sampled_from([*WITHOUT_SET, *Kind]), st.just(1), GROWING, GROWING)
 
 
 def trail_of(steps: list[Ends]) -> bytes:
@@ -76,6 +77,16 @@ def test_a_trail_is_the_list_of_its_periods(steps: list[Ends]) -> None:
 def test_one_by_one_or_many_at_once_the_bytes_are_the_same(steps: list[Ends]) -> None:
     one_by_one = [Ends(ends.kind, 1, ends.length, ends.age) for ends in steps for _ in range(ends.count)]
     assert trail_of(one_by_one) == trail_of(steps)
+
+
+@DETERMINISTIC
+@given(STEPS)
+def test_a_move_is_remembered_until_the_length_is_counted_or_set(steps: list[Ends]) -> None:
+    since = [ends.kind for ends in steps]
+    while set(since) & {Kind.COUNTED, Kind.SET}:
+        since.pop(0)
+    since = since[since.index(Kind.MOVED) :] if Kind.MOVED in since else []
+    assert has_moved(trail_of(steps)) == bool(since)
 
 
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 64, 365, 16_384])

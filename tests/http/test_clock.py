@@ -54,7 +54,7 @@ async def test_time_stands_still_until_it_is_moved(timed: Api) -> None:
         ("2027-03-14T12:00:00.123456+00:00", "2027-03-14T12:00:00.123Z"),
         ("2027-03-14T00:30:00.5+05:45", "2027-03-13T18:45:00.500Z"),
         ("2027-03-14T12:00:00-11:00", "2027-03-14T23:00:00.000Z"),
-        ("9000-12-31T23:59:59.999Z", "9000-12-31T23:59:59.999Z"),
+        ("2126-03-03T10:00:00.250Z", "2126-03-03T10:00:00.250Z"),
     ],
 )
 async def test_an_instant_is_taken_to_the_millisecond_in_any_offset(timed: Api, sent: str, now: str) -> None:
@@ -73,6 +73,12 @@ async def test_time_does_not_go_back(timed: Api) -> None:
         "1970-01-01T00:00:00Z",
     ):
         assert_error(await put(timed, earlier), 422, "now: ", NOW)
+    assert await read(timed) == {"now": NOW}
+
+
+async def test_no_move_goes_farther_than_a_hundred_years(timed: Api) -> None:
+    for far in ("2126-03-03T10:00:00.251Z", "9000-12-31T23:59:59.999Z"):
+        assert_error(await put(timed, far), 422, "now: ", "100 years", NOW)
     assert await read(timed) == {"now": NOW}
 
 
