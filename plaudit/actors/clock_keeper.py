@@ -12,7 +12,7 @@ from plaudit.storage.catalog_store import ClockTimes
 
 LOST_RETRY_S = 0.05
 AHEAD_MS_MAX = 36_525 * 86_400_000
-"""How far one move may go, 100 years: what has begun goes on to its end, and keeps the server from starting till then."""
+"""How far one move may go, 100 years: one that has begun is finished, and until then no server starts."""
 NEVER_MS = 2**63
 """Later than any time."""
 
@@ -73,8 +73,8 @@ class ClockKeeper:
     async def move(self, now_ms: int) -> int:
         """Move the time to `now_ms` and return it, when all that was due until then has happened.
 
-        Raises Invalid for a time before the present one, or more than AHEAD_MS_MAX after it. One that is cancelled is finished by the next, or at the next
-        start.
+        Raises Invalid for a time before the present one, or more than AHEAD_MS_MAX after it. One that is cancelled is
+        finished by the next, or at the next start.
         """
         async with self._lock:
             if self.interrupted_ms is not None:
