@@ -103,7 +103,7 @@ def test_a_backup_that_is_stopped_leaves_nothing_and_the_server_stops_cleanly(
         )
         copies.wait()
         if stopped == "client":
-            taking.send_signal(signal.SIGINT)
+            taking.terminate()
             taking.communicate(timeout=60)
             send(server.url, 2)
             assert totals(server.url, range(2)) == [2, 2]
