@@ -52,6 +52,15 @@ async def prepare(client: httpx.AsyncClient) -> None:
         (await client.post("/v1/metrics/lessons/event", json=body)).raise_for_status()
 
 
+async def begin_move(client: httpx.AsyncClient) -> tuple[asyncio.Task[str], str]:
+    """A move to TARGET that has begun and is not done, and how far it has come."""
+    await prepare(client)
+    moving = asyncio.create_task(put(client, TARGET))
+    while (now := await read(client)) == START:
+        assert not moving.done()
+    return moving, now
+
+
 async def streaks(client: httpx.AsyncClient) -> list[Any]:
     """The streaks of all users, with everything that has happened to them."""
     found = []
@@ -86,10 +95,7 @@ async def test_a_move_that_a_kill_interrupts_is_finished(
     try:
         killed.start()
         async with client_of(killed.current.url) as client:
-            await prepare(client)
-            moving = asyncio.create_task(put(client, TARGET))
-            while (now := await read(client)) == START:
-                assert not moving.done()
+            moving, now = await begin_move(client)
             killed.current.kill()
             with pytest.raises(httpx.TransportError):
                 await moving
@@ -110,10 +116,7 @@ async def test_a_file_that_has_changed_meanwhile_is_not_for_the_time_before_the_
     try:
         killed.start()
         async with client_of(killed.current.url) as client:
-            await prepare(client)
-            moving = asyncio.create_task(put(client, TARGET))
-            while await read(client) == START:
-                assert not moving.done()
+            moving, _ = await begin_move(client)
             killed.current.kill()
             with pytest.raises(httpx.TransportError):
                 await moving
@@ -137,10 +140,7 @@ async def test_a_shard_that_is_killed_during_a_move_is_waited_for(
     try:
         servers.start()
         async with client_of(servers.current.url) as client:
-            await prepare(client)
-            moving = asyncio.create_task(put(client, TARGET))
-            while await read(client) == START:
-                assert not moving.done()
+            moving, _ = await begin_move(client)
             for process in servers.current.shard_processes():
                 process.kill()
             assert not moving.done()
