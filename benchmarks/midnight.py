@@ -26,7 +26,7 @@ from plaudit.actors.clock import system_clock
 from plaudit.actors.schedule import DueTimes
 from plaudit.catalog_file import load_document
 from plaudit.engine.catalog import Catalog
-from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.deadlines import next_deadline
 from plaudit.storage.directory import open_directory, shard_directory
 from plaudit.storage.files import DirectoryLock

@@ -22,7 +22,7 @@ from plaudit.catalog_file import load_document
 from plaudit.engine.amounts import UNIT
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import SINGLE_TENANT, RecordEvent, UserFields, UserKey
-from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.process import process
 from plaudit.engine.revision import revise
 from plaudit.engine.user import User

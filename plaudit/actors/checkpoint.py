@@ -12,6 +12,7 @@ from plaudit.actors.committer import CommitsEnded, Committer
 from plaudit.actors.dedupe import Dedupe
 from plaudit.actors.residents import Resident, Residents
 from plaudit.actors.unindexed_keys import UnindexedKeys
+from plaudit.engine.tally import Counter, add_up, tally
 from plaudit.storage.log import Log
 from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.state import Slice, StateStore
@@ -157,14 +158,15 @@ class Checkpointer:
             self._fail(error)
 
 
-def _deletions(deleted: list[Resident]) -> list[tuple[StoredUser, list[int]]]:
-    """Those of the deleted users that state.sqlite has, each with the achievements that it has counted as completed."""
+def _deletions(deleted: list[Resident]) -> list[tuple[StoredUser, dict[Counter, int]]]:
+    """Those of the deleted users that state.sqlite has, each with what its counters change by without them."""
     deletions = []
     for resident in deleted:
         if not resident.is_new:
-            uncounted = {number for entry in resident.unsaved or () for number in entry.completed}
             stored = StoredUser(resident.id, resident.key, resident.applied, resident.chunk, b"")
-            deletions.append((stored, [number for number in resident.user.completions if number not in uncounted]))
+            changes = tally(resident.user, None)
+            add_up(changes, resident.counted or {})
+            deletions.append((stored, changes))
     return deletions
 
 

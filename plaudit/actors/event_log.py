@@ -8,7 +8,7 @@ from plaudit.actors.residents import Resident, Residents
 from plaudit.engine.commands import Position, ReadEvents, UserKey
 from plaudit.engine.errors import NotFound
 from plaudit.storage.errors import Corrupt
-from plaudit.storage.history import Chunk, EventEntry
+from plaudit.storage.history import EVENT, Chunk, EventEntry
 from plaudit.storage.state import Span, StateStore
 
 CHAIN_CHUNKS = 64
@@ -156,7 +156,8 @@ class EventLog:
         for entry in entries:
             position = Position(entry.at_ms, self._shard, entry.number)
             if (
-                (metric is None or entry.metric == metric)
+                entry.kind == EVENT
+                and (metric is None or entry.metric == metric)
                 and (query.from_ms is None or entry.at_ms >= query.from_ms)
                 and (query.to_ms is None or entry.at_ms < query.to_ms)
                 and (query.before is None or position < query.before)

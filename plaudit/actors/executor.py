@@ -10,20 +10,22 @@ from plaudit.actors.applier import Applier
 from plaudit.actors.clock import Stamp
 from plaudit.actors.committer import CommitsEnded, Committer
 from plaudit.actors.dedupe import Dedupe
+from plaudit.actors.filling import Filling, Found
 from plaudit.actors.messages import Batch, Replies, Reply, encode
 from plaudit.actors.queries import Answering, Queries
+from plaudit.actors.reads import Reads
 from plaudit.actors.replies import DELETED, INTERNAL_ERROR, REFUSED, reject
 from plaudit.actors.residents import UNKNOWN_MS, Resident, Residents, Woken
 from plaudit.engine.catalog import Metric
+from plaudit.engine.catching_up import needs_history
 from plaudit.engine.commands import (
     Advance,
+    CompleteAchievement,
     DeleteUser,
     Query,
     Read,
-    ReadPreferences,
-    ReadStreak,
-    ReadUser,
     RecordEvent,
+    ShardRead,
     UserKey,
     Write,
     user_key,
@@ -56,6 +58,8 @@ class _Wake:
 
     ids: Sequence[int]
     woken: Woken
+    found: dict[int, Found]
+    """Of the history of those who need it."""
     done: asyncio.Future[float]
 
 
@@ -101,7 +105,9 @@ class Executor:
         """All metrics by key, archived ones too."""
         self._used_keys: dict[KeyUse, bytes | Corrupt] = {}
         """Idempotency keys of the work at hand that have been used: their events, or why nobody knows."""
-        self._queries = Queries(shard, residents, state)
+        self._queries = Queries(shard, self._applier, residents, state)
+        self._reads = Reads(self._applier, residents)
+        self._filling = Filling(residents, state)
         self._answering: set[asyncio.Task[None]] = set()
         self._unverifiable: set[UserKey] = set()
         """Users of whom a logged command has been set aside: what follows it gives another state than it did."""
@@ -116,7 +122,8 @@ class Executor:
     def adopt(self, compiled: CompiledCatalog) -> None:
         """Apply what follows under this catalog."""
         self._applier.adopt(compiled)
-        self._queries.adopt(compiled, self._applier.renderer)
+        self._queries.adopt(compiled)
+        self._filling.adopt(compiled)
         self._metrics = {metric.key: metric for metric in compiled.catalog.metrics}
 
     def start(self, committer: Committer) -> None:
@@ -142,9 +149,10 @@ class Executor:
         happens. Raises CommitsEnded if it stops.
         """
         woken = await self._residents.read_woken(ids, self._state)
+        found = await self._filling.read(ids, woken)
         if self._is_closing:
             return 0.0
-        wake = _Wake(ids, woken, asyncio.get_running_loop().create_future())
+        wake = _Wake(ids, woken, found, asyncio.get_running_loop().create_future())
         self._wakes.append(wake)
         self._idle.clear()
         self._wake.set()
@@ -264,7 +272,7 @@ class Executor:
             if batch.known_only:
                 replies[position] = REFUSED
             elif isinstance(command, Query):
-                queries[position] = self._queries.take(command)
+                queries[position] = self._queries.take(command, at_ms)
             else:
                 replies[position] = self._answer(command, position, logged, at_ms)
         if logged.commands:
@@ -295,16 +303,14 @@ class Executor:
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    def _answer(self, command: Write | Read, position: int, logged: _Logged, at_ms: int) -> Reply:
+    def _answer(self, command: Write | Read | ShardRead, position: int, logged: _Logged, at_ms: int) -> Reply:
         """The reply to one command, applied if it is a write."""
         try:
-            if isinstance(command, RecordEvent):
-                if (used_by := self._find_use(command)) is not None:
-                    user = self._applier.advanced(command, at_ms)
-                    return self._applier.renderer.replayed(command, self._metrics[command.metric], user, used_by)
-            elif isinstance(command, Read):
-                return self._read(command, at_ms)
-            return self._write(command, position, logged, at_ms)
+            if isinstance(command, Read):
+                return self._reads.read(command, at_ms)
+            if isinstance(command, ShardRead):
+                return self._reads.read_shard(command, at_ms)
+            return self._find_earlier(command, at_ms) or self._write(command, position, logged, at_ms)
         except Rejected as error:
             return reject(error)
         except Exception:  # a bug in the rules: its command fails alone
@@ -317,6 +323,17 @@ class Executor:
         logged.add(position, command, snapshot)
         return reply
 
+    def _find_earlier(self, command: Write, at_ms: int) -> Reply | None:
+        """The reply to what has been done before, and is not done again; None for all else."""
+        if isinstance(command, RecordEvent):
+            used_by = self._find_use(command)
+            if used_by is not None:
+                user = self._applier.elapsed(command, at_ms).user
+                return self._applier.renderer.replayed(command, self._metrics[command.metric], user, used_by)
+        elif isinstance(command, CompleteAchievement):
+            return self._applier.find_completion(command, at_ms)
+        return None
+
     def _find_use(self, event: RecordEvent) -> bytes | None:
         """The event that has used this event's idempotency key. Raises Corrupt if nobody can tell."""
         use = self._key_use(event)
@@ -327,16 +344,6 @@ class Executor:
             raise used_by
         return used_by
 
-    def _read(self, command: Read, at_ms: int) -> Reply:
-        user, renderer = self._applier.advanced(command, at_ms), self._applier.renderer
-        if isinstance(command, ReadUser):
-            return renderer.user(command.user_id, user)
-        if isinstance(command, ReadStreak):
-            return renderer.streak(user, command.history_periods)
-        if isinstance(command, ReadPreferences):
-            return renderer.preferences(user)
-        return renderer.metrics(user)
-
     def _advance_woken(self, wake: _Wake) -> None:
         started = time.perf_counter()
         at_ms, logged = self._stamp.now_ms(), _Logged()
@@ -344,12 +351,11 @@ class Executor:
             due_ms = self._residents.find_due_ms(resident)
             if due_ms is None or due_ms > at_ms:
                 continue
-            tenant, user_id = resident.key
             resident.due_ms = UNKNOWN_MS  # what was known may have been too early, and has passed
             try:
-                self._write(Advance(user_id, tenant), len(logged.commands), logged, at_ms)
+                self._advance(resident, wake.found.get(resident.id), logged, at_ms)
             except Exception:  # a bug in the rules: the user's next command advances them, or fails as well
-                LOG.exception("user %r could not be advanced", user_id)
+                LOG.exception("user %r could not be advanced", resident.key[1])
             else:
                 self._check_progress(resident, at_ms)
         if logged.commands:
@@ -359,9 +365,17 @@ class Executor:
         if not wake.done.done():
             wake.done.set_result(time.perf_counter() - started)
 
+    def _advance(self, resident: Resident, found: Found | None, logged: _Logged, at_ms: int) -> None:
+        tenant, user_id = resident.key
+        if needs_history(resident.user, self._applier.compiled):
+            command = self._filling.make_command(resident, found)
+            if command is not None:
+                self._write(command, len(logged.commands), logged, at_ms)
+        self._write(Advance(user_id, tenant), len(logged.commands), logged, at_ms)
+
     def _check_progress(self, resident: Resident, at_ms: int) -> None:
         """See that time does not come for the same user for ever, should the rules say so."""
         due_ms = self._residents.find_due_ms(resident)
-        if due_ms is not None and due_ms <= at_ms:
+        if due_ms is not None and due_ms <= at_ms and not needs_history(resident.user, self._applier.compiled):
             LOG.error("user %r has been advanced, and is due as before", resident.key[1])
             self._residents.schedule.discard(due_ms, resident.id)

@@ -4,14 +4,22 @@ import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 
+from plaudit.actors.applier import Applier
+from plaudit.actors.entries import time_entries
 from plaudit.actors.event_log import EventLog, View
+from plaudit.actors.histories import find_awards, summarize_metric, summarize_points
 from plaudit.actors.messages import Reply
+from plaudit.actors.points_scan import PointsScan
+from plaudit.actors.reads import find_live_metric, find_system
 from plaudit.actors.replies import INTERNAL_ERROR, Renderer, reject
 from plaudit.actors.residents import Residents
+from plaudit.actors.user_history import UserView
 from plaudit.engine.catalog import Metric
-from plaudit.engine.commands import FindOwners, Query, ReadEvents, UserKey
-from plaudit.engine.compiled import CompiledCatalog
+from plaudit.engine.commands import CountPoints, FindOwners, Query, ReadEvents, ReadPoints, Summarize, UserKey
+from plaudit.engine.compiled import CompiledCatalog, CompiledSystem
+from plaudit.engine.elapse import elapse
 from plaudit.engine.errors import Invalid, Rejected
+from plaudit.engine.identify import check_attribute_keys
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.state import StateStore
 
@@ -22,37 +30,75 @@ Answering = Callable[[], Coroutine[None, None, Reply]]
 
 
 class Queries:
-    """A query sees what has happened before it, and nothing that comes after."""
+    """A query sees what has happened before it, and nothing that comes after.
 
-    def __init__(self, shard: int, residents: Residents, state: StateStore) -> None:
+    Only what is counted over all users with certain attributes may be some seconds old.
+    """
+
+    def __init__(self, shard: int, applier: Applier, residents: Residents, state: StateStore) -> None:
+        self._applier = applier
         self._residents = residents
         self._state = state
         self._event_log = EventLog(shard, residents, state)
-        self._renderer: Renderer
+        self._scan = PointsScan(residents, state)
         self._metrics: dict[str, Metric] = {}
         """All metrics by key, archived ones too."""
 
-    def adopt(self, compiled: CompiledCatalog, renderer: Renderer) -> None:
+    def adopt(self, compiled: CompiledCatalog) -> None:
         """Answer what follows under this catalog."""
-        self._renderer = renderer
         self._metrics = {metric.key: metric for metric in compiled.catalog.metrics}
 
-    def take(self, query: Query) -> Answering:
+    def take(self, query: Query, at_ms: int) -> Answering:
         """The reply to come; what it is about is what has happened until now."""
+        try:
+            return partial(self._answer, query, self._begin(query, at_ms))
+        except (Rejected, Corrupt) as error:
+            return partial(self._answer, query, partial(_fail, error))
+
+    def _begin(self, query: Query, at_ms: int) -> Answering:
         if isinstance(query, FindOwners):
             unsaved = dict(self._residents.find_unsaved_owners(frozenset(query.ids)))
-            return partial(
-                self._answer, query, partial(self._find_owners, query, unsaved, self._residents.deleted_ids())
-            )
+            return partial(self._find_owners, query, unsaved, self._residents.deleted_ids())
+        compiled, renderer = self._applier.compiled, self._applier.renderer
+        if isinstance(query, ReadPoints):
+            system = find_system(compiled, query.system)
+            return partial(find_awards, query, system, self._take_view(query, at_ms), self._state, renderer)
+        if isinstance(query, Summarize):
+            return self._begin_summary(query, at_ms)
+        if isinstance(query, CountPoints):
+            return self._begin_count(query)
         metric = None if query.metric is None else self._metrics.get(query.metric)
-        view: View | Rejected | Corrupt
-        try:
-            if query.metric is not None and metric is None:
-                raise Invalid(f"metric: expected the key of a metric, got {query.metric!r}")
-            view = self._event_log.take_view(query, None if metric is None else metric.number)
-        except (Rejected, Corrupt) as error:
-            view = error
-        return partial(self._answer, query, partial(self._find_events, query, metric, view))
+        if query.metric is not None and metric is None:
+            raise Invalid(f"metric: expected the key of a metric, got {query.metric!r}")
+        number = None if metric is None else metric.number
+        return partial(self._find_events, query, number, self._event_log.take_view(query, number), renderer)
+
+    def _begin_summary(self, query: Summarize, at_ms: int) -> Answering:
+        compiled, renderer = self._applier.compiled, self._applier.renderer
+        if query.kind == "points":
+            system, view = find_system(compiled, query.key), self._take_view(query, at_ms)
+            return partial(summarize_points, query, system, view, self._state, at_ms, renderer)
+        metric = find_live_metric(compiled, query.key)
+        return partial(summarize_metric, query, metric, self._take_view(query, at_ms), self._state, at_ms, renderer)
+
+    def _begin_count(self, query: CountPoints) -> Answering:
+        compiled, renderer = self._applier.compiled, self._applier.renderer
+        system = find_system(compiled, query.system)
+        check_attribute_keys(dict(query.user_attributes), compiled.user_attributes, "user")
+        if query.by == "range" and query.user_attributes:
+            return partial(self._count, query, system, renderer)
+        render = renderer.level_counts if query.by == "level" else renderer.point_counts
+        return partial(_reply, render(system, self._residents.counters))
+
+    async def _count(self, query: CountPoints, system: CompiledSystem, renderer: Renderer) -> Reply:
+        counters = await self._scan.count(system.definition.number, query.user_attributes)
+        return renderer.point_counts(system, counters)
+
+    def _take_view(self, query: ReadPoints | Summarize, at_ms: int) -> UserView:
+        resident = self._applier.get(query)
+        elapsed = elapse(resident.user, self._applier.compiled, at_ms)
+        unlogged = time_entries(resident.key, elapsed.user, elapsed.happenings, 0)
+        return UserView(elapsed.user, resident, resident.chunk, [*resident.pending(), *unlogged])
 
     async def _answer(self, query: Query, find: Answering) -> Reply:
         try:
@@ -63,14 +109,19 @@ class Queries:
             LOG.exception("a query of %s about user %r failed", type(query).__name__, query.user_id)
             return INTERNAL_ERROR
 
-    async def _find_events(self, query: ReadEvents, metric: Metric | None, view: View | Rejected | Corrupt) -> Reply:
-        if isinstance(view, Rejected | Corrupt):
-            raise view
-        page = await self._event_log.find(query, None if metric is None else metric.number, view)
-        return self._renderer.events(page)
+    async def _find_events(self, query: ReadEvents, metric: int | None, view: View, renderer: Renderer) -> Reply:
+        return renderer.events(await self._event_log.find(query, metric, view))
 
     async def _find_owners(self, query: FindOwners, unsaved: dict[bytes, UserKey], deleted: frozenset[int]) -> Reply:
         """What is saved of users who have changed since is still theirs: an id has one owner for ever."""
         saved = await self._state.find_owners(query.ids)
         owners = {id_: key for id_, (user, key) in saved.items() if user not in deleted} | unsaved
-        return self._renderer.owners({id_: key[1] for id_, key in owners.items() if key[0] == query.tenant})
+        return self._applier.renderer.owners({id_: key[1] for id_, key in owners.items() if key[0] == query.tenant})
+
+
+async def _reply(reply: Reply) -> Reply:
+    return reply
+
+
+async def _fail(error: Rejected | Corrupt) -> Reply:
+    raise error

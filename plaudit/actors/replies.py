@@ -26,7 +26,8 @@ from plaudit.actors.wire import (
 from plaudit.engine.amounts import unpack_amount
 from plaudit.engine.catalog import Achievement, Catalog, Metric, PointsSystem, PointsTrigger
 from plaudit.engine.commands import PauseStreak, RecordEvent
-from plaudit.engine.compiled import CompiledCatalog, CompiledMetric, metric_value_amount
+from plaudit.engine.compiled import CompiledCatalog, CompiledMetric
+from plaudit.engine.compiling import metric_value_amount
 from plaudit.engine.errors import Forbidden, Needless, NotFound, Rejected
 from plaudit.engine.ids import format_id
 from plaudit.engine.outcome import Award, Outcome

@@ -12,6 +12,7 @@ from plaudit.engine.commands import UserKey
 from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.deadlines import has_same_deadline
 from plaudit.engine.snapshot import decode_user, encode_user
+from plaudit.engine.tally import Counter, add_up, tally
 from plaudit.engine.user import User
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import Chunk, EventEntry
@@ -53,6 +54,8 @@ class Resident(Struct, eq=False, gc=False):
     """When time does something to `user`; None if it does not. Also UNKNOWN_MS, as the next."""
     stored_due_ms: int | None = None
     """What state.sqlite says, or will when the slice that is being written is there."""
+    counted: dict[Counter, int] | None = None
+    """What the counters of the shard have changed by since the user was last saved; None for nothing."""
     is_cold: bool = False
     """A timer has brought the user into memory, and nobody has asked for them since."""
 
@@ -95,6 +98,8 @@ class Residents:
         """Everything unsaved, in the order of commands, and some of what has been saved since."""
         self._outdated: set[int] | None = None
         """Of the users that are being read for a timer, if any are."""
+        self.counters: dict[Counter, int] = {}
+        """What all users of the shard come to, unsaved ones as they are now."""
         self._next_user_id = 1
         self._next_chunk_id = 1
         self.newest_saved_chunk = 0
@@ -190,6 +195,30 @@ class Residents:
             resident.due_ms = self.schedule.due_times.find(resident.user, resident.id)
         return resident.due_ms
 
+    def peek(self, id_: int, woken: Woken) -> tuple[User, int | None] | None:
+        """A user that is being woken, and their newest saved piece of history; None if there is none to be woken."""
+        resident = self._dirty.get(id_) or self._saving.get(id_)
+        if resident is None:
+            stored = woken.stored.get(id_)
+            if stored is None or isinstance(stored, Corrupt):
+                return None
+            resident = self._residents.get(stored.key)
+            if resident is None:
+                user = _decode(stored)
+                return None if user is None else (user, stored.chunk)
+        return resident.user, resident.chunk
+
+    def find_unsaved(self, id_: int) -> User | None:
+        """A user (by id) who is not what state.sqlite says; None for all others."""
+        resident = self._dirty.get(id_) or self._saving.get(id_)
+        return None if resident is None or resident.deleted_at else resident.user
+
+    def unsaved_after(self, id_: int) -> list[User]:
+        """The users with higher ids who are not what state.sqlite says. O(unsaved users)."""
+        ids = {resident.id for resident in self.unsaved() if resident.id > id_}
+        users = (self.find_unsaved(each) for each in ids)
+        return [user for user in users if user is not None]
+
     def passivate(self) -> None:
         """Let go of clean users until no more than `users_max` are in memory, the least recently used first."""
         while len(self._residents) > self.users_max and self._clean:
@@ -197,10 +226,11 @@ class Residents:
             del self._residents[key]
 
     def install(
-        self, key: UserKey, user: User, snapshot: bytes, number: int, entry: EventEntry | None = None
+        self, key: UserKey, user: User, snapshot: bytes, number: int, entries: Iterable[EventEntry] = ()
     ) -> Resident:
-        """Make `user` the state after command `number`, and `entry` a part of the history if it was an event."""
+        """Make `user` the state after command `number`, and `entries` a part of the history, oldest first."""
         resident = self._residents.get(key)
+        counted = tally(None if resident is None else resident.user, user)
         id_ = self._next_user_id if resident is None else resident.id
         if resident is None or resident.due_ms == UNKNOWN_MS or not has_same_deadline(resident.user, user):
             due_ms = self.schedule.due_times.find(user, id_)
@@ -212,17 +242,25 @@ class Residents:
             self._residents[key] = resident
         else:
             self._clean.pop(key, None)
+        if counted:
+            self._count(resident, counted)
         resident.user = user
         resident.snapshot = snapshot
         resident.applied = number
         self._dirty[id_] = resident
-        if entry is not None:
+        for entry in entries:
             self._add_event(resident, entry)
         if due_ms != resident.due_ms:
             resident.due_ms = due_ms
             if due_ms is not None:
                 self.schedule.add(due_ms, id_)
         return resident
+
+    def _count(self, resident: Resident, changes: dict[Counter, int]) -> None:
+        if resident.counted is None:
+            resident.counted = {}
+        for counters in (resident.counted, self.counters):
+            add_up(counters, changes)
 
     def _add_event(self, resident: Resident, entry: EventEntry) -> None:
         resident.is_cold = False
@@ -239,6 +277,7 @@ class Residents:
         resident = self._residents.pop(key)
         self._clean.pop(key, None)
         resident.deleted_at = number
+        add_up(self.counters, tally(resident.user, None))
         self._deleted.setdefault(key, []).append(resident)
 
     def find_recent_key(self, use: KeyUse) -> bytes | None:
@@ -279,8 +318,9 @@ class Residents:
                 resident.stored_due_ms = due_ms
                 part.timers.append((resident.id, due_ms))
             part.owners.extend((pause.id, resident.id) for pause in resident.user.streaks.pauses)
-        if part.new:
-            part.counters["users", 0] = len(part.new)
+            if resident.counted is not None:
+                add_up(part.counters, resident.counted)
+                resident.counted = None
         if part.timers:
             self.schedule.note_written()
         return part, max((user.applied for user in part.users), default=0)
@@ -293,9 +333,6 @@ class Residents:
         chunk = Chunk(self._next_chunk_id, resident.id, resident.chunk, resident.saving)
         self._next_chunk_id += 1
         part.chunks.append(chunk)
-        counters = part.counters
-        for number in chain.from_iterable(entry.completed for entry in chunk.entries):
-            counters["completions", number] = counters.get(("completions", number), 0) + 1
         return chunk.id
 
     def mark_saved(self, part: Slice) -> None:
@@ -397,3 +434,10 @@ class Residents:
         """The users that have had a key and may still have it in state.sqlite, oldest first; then the one in memory."""
         alive = self._residents.get(key)
         return [*self._deleted.get(key, ()), *([alive] if alive is not None else ())]
+
+
+def _decode(stored: StoredUser) -> User | None:
+    try:
+        return decode_user(stored.snapshot)
+    except UNDECODABLE:
+        return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from plaudit.engine.compiled import CompiledCatalog
-from plaudit.engine.deadlines import next_deadline, timing_key
+from plaudit.engine.deadlines import AT_ONCE, next_deadline, timing_key
 from plaudit.engine.user import User
 from plaudit.storage.timers import Due
 
@@ -34,8 +34,8 @@ class DueTimes:
         In the order of their ids, so that those who are saved together are neighbours in the table as well.
         """
         deadline_ms = self.deadline(user, self.compiled)
-        if deadline_ms is None:
-            return None
+        if deadline_ms is None or deadline_ms == AT_ONCE:
+            return deadline_ms
         return deadline_ms + (id_ % (1 << JITTER_BITS) * self.window_ms >> JITTER_BITS)
 
     @property

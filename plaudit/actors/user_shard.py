@@ -23,7 +23,7 @@ from plaudit.actors.schedule import Schedule
 from plaudit.actors.timers import Timers
 from plaudit.actors.transport import Connection, listen
 from plaudit.engine.catalog import Catalog
-from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.rules import RULES_VERSION
 from plaudit.storage.backup import BackedUp, copy_databases, finish_copy
 from plaudit.storage.directory import ShardManifest, check_shard_directory, save_shard_manifest
@@ -125,6 +125,8 @@ class UserShard:
                         raise self._error
                     if now_ms is None:
                         self._timers.start()
+                    else:
+                        await self._timers.settle()
                     stack.pop_all()
             except (OSError, sqlite3.Error) as error:
                 raise Unusable(f"{self._directory}: {error}") from error
@@ -156,11 +158,15 @@ class UserShard:
     async def adopt(self, catalog: Catalog) -> None:
         """Apply what follows under a newer version of the catalog; returns when the log has it, which is one fsync.
 
+        What it gives to users who are there already comes after that; while time stands still, before this returns.
         Nothing happens if this version, or a newer one, is in force already.
         """
         if catalog.version > self._catalog.version:
             self._change_catalog(catalog)
         await self._committer.wait(self._catalog_number)
+        if isinstance(self._clock, TestClock):
+            async with self._moving:
+                await self._timers.settle()
 
     async def move_clock(self, now_ms: int) -> int | None:
         """Move the time that `open` has set, never back, and let everything happen that is due then.
@@ -235,6 +241,7 @@ class UserShard:
             )
         self._stamp.raise_to(state.checkpoint.at_ms)
         self._residents.start_ids(*await state.next_ids())
+        self._residents.counters = await state.load_counters()
         try:
             self._dedupe.restore(await state.load_gateways())
         except UNDECODABLE as error:

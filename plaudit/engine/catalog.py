@@ -1,8 +1,8 @@
 """The catalog: everything that is configured, as plain data.
 
 Every item has an `id` (a UUID, on the wire) and a `number` (a small integer, never used again for another item of its
-kind; triggers are numbered within their system), by which users' state refers to it. An item that is removed is
-archived, never deleted: state and history still name it, and the same key brings it back. Instants are Unix
+kind; triggers, boosts and levels are numbered within their system), by which users' state refers to it. An item that is
+removed is archived, never deleted: state and history still name it, and the same key brings it back. Instants are Unix
 milliseconds. Decimals are exact.
 """
 
@@ -37,25 +37,90 @@ class Attribute(Item, frozen=True, kw_only=True):
     type: Literal["user", "event"]
 
 
+class AttributeValue(Struct, frozen=True):
+    """A part of a filter: the attribute with this key must have this value."""
+
+    key: str
+    value: str
+
+
+Filter = tuple[AttributeValue, ...]
+"""All of it must match; an empty one matches everything."""
+
+AchievementTrigger = Literal["metric", "streak", "api", "achievement", "anniversary"]
+Status = Literal["active", "inactive", "locked"]
+
+
 class Achievement(Item, frozen=True, kw_only=True):
-    """Completed when the total of `metric` (a key) reaches `metric_value`."""
+    """Completed once per user, when what `trigger` says happens. What belongs to another trigger is None, or empty."""
 
     description: str | None = None
     badge_url: str | None = None
-    status: Literal["active", "inactive", "locked"] = "active"
-    trigger: Literal["metric"] = "metric"
-    metric: str
-    metric_value: Decimal
+    status: Status = "active"
+    """Inactive: not there. Locked: nobody new can complete it."""
+    trigger: AchievementTrigger = "metric"
+    metric: str | None = None
+    """The key of the metric whose total has to reach `metric_value`."""
+    metric_value: Decimal | None = None
+    streak_length: int | None = None
+    """The length that the streak has to reach."""
+    anniversary_years: int | None = None
+    """How many years have to pass since the user signed up."""
+    achievements: tuple[str, ...] = ()
+    """The keys of those that all have to be completed."""
+    user_attributes: Filter = ()
+    event_attributes: Filter = ()
+    """With any, the total is that of the matching events alone."""
+
+
+TriggerType = Literal["metric", "achievement", "streak", "time", "user_creation"]
+TimeUnit = Literal["hours", "days"]
 
 
 class PointsTrigger(Item, frozen=True, kw_only=True):
-    """Awards `points` each time the total of `metric` (a key) grows by `metric_threshold`."""
+    """Awards `points`, or takes them, when what `type` says happens. What belongs to another type is None, or empty."""
 
-    type: Literal["metric"] = "metric"
+    type: TriggerType = "metric"
     status: Literal["active", "inactive"] = "active"
     points: int
-    metric: str
-    metric_threshold: int
+    metric: str | None = None
+    """The key of the metric of whose total every further `metric_threshold` counts."""
+    metric_threshold: int | None = None
+    achievement: str | None = None
+    """The key of the achievement whose completion counts."""
+    streak_length: int | None = None
+    """Every multiple of it counts that the streak reaches."""
+    time_unit: TimeUnit | None = None
+    time_interval: int | None = None
+    user_attributes: Filter = ()
+    event_attributes: Filter = ()
+    """With any, the total is that of the matching events alone."""
+    block_if_out_of_points: bool = False
+    """An event that would take more than there is has no effect at all."""
+    activated_ms: int | None = None
+    """Since when time counts for it; None: since it was created."""
+
+
+Rounding = Literal["down", "up", "nearest"]
+
+
+class PointsBoost(Item, frozen=True, kw_only=True):
+    """Multiplies what users earn on certain days (ordinals, in their own zones, both included). Known by its name."""
+
+    start_day: int
+    end_day: int | None = None
+    """None: it never ends."""
+    multiplier: Decimal
+    rounding: Rounding = "down"
+    user_attributes: Filter = ()
+
+
+class PointsLevel(Item, frozen=True, kw_only=True):
+    """What users are at who have at least `points`, and not enough for a higher one."""
+
+    points: int
+    description: str = ""
+    badge_url: str | None = None
 
 
 class PointsSystem(Item, frozen=True, kw_only=True):
@@ -65,6 +130,17 @@ class PointsSystem(Item, frozen=True, kw_only=True):
     badge_url: str | None = None
     max_points: int | None = None
     triggers: tuple[PointsTrigger, ...] = ()
+    boosts: tuple[PointsBoost, ...] = ()
+    levels: tuple[PointsLevel, ...] = ()
+
+
+class Accumulator(Struct, frozen=True, kw_only=True):
+    """A total of each user, over the events of a metric (a key) that match a filter. Never removed."""
+
+    number: int
+    metric: str
+    event_attributes: Filter
+    """By key."""
 
 
 Frequency = Literal["daily", "weekly", "monthly"]
@@ -115,3 +191,10 @@ class Catalog(Struct, frozen=True, kw_only=True):
     achievements: tuple[Achievement, ...] = ()
     points_systems: tuple[PointsSystem, ...] = ()
     streaks: StreakSettings = StreakSettings()
+    accumulators: tuple[Accumulator, ...] = ()
+    filling: int = 0
+    """The version that brought the newest of them: the history of users from before has to be looked through."""
+    backdating: int = 0
+    """The version for which users from before have to be looked at: they may deserve something without doing more."""
+    backdating_ms: int = 0
+    """When it came; what they deserve they have had since then."""

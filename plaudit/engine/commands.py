@@ -3,10 +3,12 @@
 Encoded as MessagePack arrays, in frames and in the log; so fields are only ever added at the end, with a default.
 """
 
+from typing import Literal
+
 from msgspec import UNSET, Struct, UnsetType
 
 from plaudit.engine.amounts import PackedAmount
-from plaudit.engine.catalog import EvaluationMode
+from plaudit.engine.catalog import EvaluationMode, Rounding
 
 SINGLE_TENANT = ""
 
@@ -34,6 +36,26 @@ class RecordEvent(Struct, frozen=True, array_like=True, tag="event"):
     fields: UserFields = UserFields()
     attributes: dict[str, str] = {}
     idempotency_key: str | None = None
+    tenant: str = SINGLE_TENANT
+
+
+class CompleteAchievement(Struct, frozen=True, array_like=True, tag="complete"):
+    """Complete an achievement (by key) whose trigger is api, creating or updating the user from `fields`."""
+
+    user_id: str
+    key: str
+    fields: UserFields = UserFields()
+    tenant: str = SINGLE_TENANT
+
+
+class Backdate(Struct, frozen=True, array_like=True, tag="backdate"):
+    """Give the user what a new catalog says they deserve. From the shard itself, never from a gateway."""
+
+    user_id: str
+    filling: int
+    """The catalog's, of which `sums` are; what is in the user's state is of this one or older."""
+    sums: dict[int, PackedAmount] = {}
+    """Totals of accumulators over the user's whole history, by number."""
     tenant: str = SINGLE_TENANT
 
 
@@ -110,6 +132,22 @@ class ResetStreak(Struct, frozen=True, array_like=True, tag="reset"):
     tenant: str = SINGLE_TENANT
 
 
+class CreateBoost(Struct, frozen=True, array_like=True, tag="boost"):
+    """Give the user a boost of their own in a points system (by id, a UUID)."""
+
+    user_id: str
+    system: str
+    boost_id: bytes
+    """16 bytes, a UUIDv7 made by the gateway."""
+    name: str
+    start_day: int
+    end_day: int | None
+    multiplier: int
+    """In units of 10^-9."""
+    rounding: Rounding = "down"
+    tenant: str = SINGLE_TENANT
+
+
 class ReadUser(Struct, frozen=True, array_like=True, tag="user"):
     """The user's profile."""
 
@@ -121,6 +159,30 @@ class ReadMetrics(Struct, frozen=True, array_like=True, tag="metrics"):
     """The user's totals, with the achievements of each metric."""
 
     user_id: str
+    tenant: str = SINGLE_TENANT
+
+
+class ReadMetric(Struct, frozen=True, array_like=True, tag="metric"):
+    """The user's total of one metric (by key), with its achievements."""
+
+    user_id: str
+    metric: str
+    tenant: str = SINGLE_TENANT
+
+
+class ReadAchievements(Struct, frozen=True, array_like=True, tag="achievements"):
+    """The achievements that the user has completed; or all that there are for the user."""
+
+    user_id: str
+    include_incomplete: bool = False
+    tenant: str = SINGLE_TENANT
+
+
+class ReadBoosts(Struct, frozen=True, array_like=True, tag="boosts"):
+    """The boosts in a points system (by key) that multiply what the user earns today."""
+
+    user_id: str
+    system: str
     tenant: str = SINGLE_TENANT
 
 
@@ -168,6 +230,62 @@ class ReadEvents(Struct, frozen=True, array_like=True, tag="history"):
     tenant: str = SINGLE_TENANT
 
 
+class ReadPoints(Struct, frozen=True, array_like=True, tag="points"):
+    """The user's points in a system (by key), with the last awards."""
+
+    user_id: str
+    system: str
+    awards: int = 10
+    tenant: str = SINGLE_TENANT
+
+
+Aggregation = Literal["daily", "weekly", "monthly"]
+
+
+class Summarize(Struct, frozen=True, array_like=True, tag="summary"):
+    """What a metric's total, or the points in a system, came to in each period of a range of days (ordinals)."""
+
+    user_id: str
+    kind: Literal["metric", "points"]
+    key: str
+    aggregation: Aggregation
+    first_day: int
+    last_day: int
+    """Included."""
+    tenant: str = SINGLE_TENANT
+
+
+class ReadAchievementStats(Struct, frozen=True, array_like=True, tag="achievement stats"):
+    """All achievements, with how many of a shard's users have completed each. Asked of every shard."""
+
+    user_attributes: tuple[tuple[str, str], ...] = ()
+    """Only those that are there for users with these (keys, values)."""
+    tenant: str = SINGLE_TENANT
+    user_id: None = None
+
+
+class ReadPointsSystem(Struct, frozen=True, array_like=True, tag="points system"):
+    """A points system (by key), its boosts or its levels. Any shard can answer."""
+
+    system: str
+    part: Literal["system", "boosts", "levels"] = "system"
+    include_finished: bool = False
+    """Of boosts."""
+    tenant: str = SINGLE_TENANT
+    user_id: None = None
+
+
+class CountPoints(Struct, frozen=True, array_like=True, tag="count points"):
+    """How a shard's users are spread over the totals, or the levels, of a points system. Asked of every shard."""
+
+    system: str
+    by: Literal["range", "level"]
+    user_attributes: tuple[tuple[str, str], ...] = ()
+    """Only users who have all of these (keys, values); only with ranges."""
+    tenant: str = SINGLE_TENANT
+    user_id: None = None
+
+
 class FindOwners(Struct, frozen=True, array_like=True, tag="owners"):
     """Whose these ids (16 bytes each) are: those of pauses. Asked of every shard."""
 
@@ -176,13 +294,15 @@ class FindOwners(Struct, frozen=True, array_like=True, tag="owners"):
     user_id: None = None
 
 
-Administer = UpdatePreferences | GrantFreeze | PauseStreak | EndPause | RestoreStreak | ResetStreak
+Administer = UpdatePreferences | GrantFreeze | PauseStreak | EndPause | RestoreStreak | ResetStreak | CreateBoost
 """Writes to a user who exists, by somebody who looks after users."""
-Write = RecordEvent | DeleteUser | Advance | Administer
-Read = ReadUser | ReadMetrics | ReadStreak | ReadPreferences
-Query = ReadEvents | FindOwners
+Write = RecordEvent | DeleteUser | Advance | Administer | CompleteAchievement | Backdate
+Read = ReadUser | ReadMetrics | ReadStreak | ReadPreferences | ReadMetric | ReadAchievements | ReadBoosts
+ShardRead = ReadAchievementStats | ReadPointsSystem
+"""Of no user in particular, and as quick as a `Read`."""
+Query = ReadEvents | FindOwners | ReadPoints | Summarize | CountPoints
 """What may take a while, and so must not travel with events."""
-Command = Write | Read | Query
+Command = Write | Read | ShardRead | Query
 
 UserKey = tuple[str, str]
 """(tenant, user id)."""

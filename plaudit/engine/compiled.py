@@ -3,17 +3,86 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from plaudit.engine.amounts import UNIT, to_amount
-from plaudit.engine.catalog import Achievement, Catalog, Metric, PointsSystem, PointsTrigger, StreakSettings
+from plaudit.engine.catalog import (
+    Achievement,
+    Catalog,
+    Filter,
+    Metric,
+    PointsBoost,
+    PointsLevel,
+    PointsSystem,
+    PointsTrigger,
+    StreakSettings,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Active achievements that one growing number completes, by what it takes."""
+
+    thresholds: tuple[int, ...] = ()
+    """Ascending; the two run in parallel."""
+    achievements: tuple[Achievement, ...] = ()
+
+    def reached(self, value: int) -> tuple[Achievement, ...]:
+        """Those that a value is enough for. O(log n) plus the result."""
+        return self.achievements[: bisect_right(self.thresholds, value)]
+
+    def passed(self, before: int, after: int) -> tuple[Achievement, ...]:
+        """Those that a value is enough for after a change, and was not before. O(log n) plus the result."""
+        if after <= before:
+            return ()
+        thresholds = self.thresholds
+        return self.achievements[bisect_right(thresholds, before) : bisect_right(thresholds, after)]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledBoost:
+    """A boost of the catalog, with its multiplier as an amount."""
+
+    definition: PointsBoost
+    multiplier: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSystem:
+    """A points system with what its totals go by."""
+
+    definition: PointsSystem
+    highest: int
+    """What nothing is awarded beyond."""
+    boosts: tuple[CompiledBoost, ...]
+    """In order of creation."""
+    level_points: tuple[int, ...]
+    """Where `levels` begin, ascending; the two run in parallel."""
+    levels: tuple[PointsLevel, ...]
+
+    def find_level(self, total: int) -> PointsLevel | None:
+        """The level of a total; None below the first (reference: Points 20). O(log n)."""
+        position = bisect_right(self.level_points, total)
+        return self.levels[position - 1] if position else None
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An active metric trigger, its system, and its threshold as an amount."""
+    """An active trigger and its system."""
 
-    system: PointsSystem
+    system: CompiledSystem
     definition: PointsTrigger
-    threshold: int
+    step: int
+    """What counts once: an amount of a metric, a length of a streak, a number of hours or days; else 0."""
+    order: int
+    """Triggers of one deed fire by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """What a metric's events feed that match a filter."""
+
+    accumulator: int
+    wanted: Filter
+    ladder: Ladder
+    triggers: tuple[Trigger, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +90,25 @@ class CompiledMetric:
     """A metric with everything that an event on it can touch."""
 
     definition: Metric
-    thresholds: tuple[int, ...]
-    """Amounts at which `achievements` complete, ascending; the two run in parallel."""
-    achievements: tuple[Achievement, ...]
-    """Active ones, by ascending value."""
+    ladder: Ladder
+    triggers: tuple[Trigger, ...]
+    matchers: dict[tuple[str, str], tuple[Matcher, ...]]
+    """By the first part of their filters: an event has but a few attributes."""
     shown: tuple[Achievement, ...]
     """Active and locked ones, by ascending value."""
-    triggers: tuple[Trigger, ...]
 
-    def reached(self, total: int) -> tuple[Achievement, ...]:
-        """The active achievements that a total is enough for. O(log n) plus the result."""
-        return self.achievements[: bisect_right(self.thresholds, total)]
+
+@dataclass(frozen=True, slots=True)
+class CompiledAchievement:
+    """An active achievement, and what completes it."""
+
+    definition: Achievement
+    source: int
+    """The number of the metric, or of the accumulator if it has a filter; else 0."""
+    threshold: int
+    """An amount, a length or years; else 0."""
+    prerequisites: frozenset[int]
+    """Numbers of achievements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +135,35 @@ class CompiledStreaks:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledAchievements:
+    """The achievements that are not archived, but for the ladders of metrics."""
+
+    by_key: dict[str, Achievement]
+    """Active and locked ones, in order of creation."""
+    active: dict[int, CompiledAchievement]
+    """By number, in order of creation."""
+    streaks: Ladder
+    anniversaries: Ladder
+    composites: tuple[CompiledAchievement, ...]
+    dependents: dict[int, tuple[CompiledAchievement, ...]]
+    """The composites that need one, by its number."""
+    conditional: tuple[CompiledAchievement, ...]
+    """Those with a filter of user attributes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTriggers:
+    """The active triggers, but for those of metrics."""
+
+    streaks: tuple[Trigger, ...]
+    achievements: dict[int, tuple[Trigger, ...]]
+    """By the number of the achievement."""
+    creations: tuple[Trigger, ...]
+    hours: tuple[Trigger, ...]
+    days: tuple[Trigger, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledCatalog:
     """What the stages of `process` look things up in. Immutable; shared by all users of a shard."""
 
@@ -67,58 +173,12 @@ class CompiledCatalog:
     user_attributes: frozenset[str]
     event_attributes: frozenset[str]
     streaks: CompiledStreaks
-
-
-def metric_value_amount(achievement: Achievement) -> int:
-    """The total at which an achievement completes, as an amount."""
-    return to_amount(achievement.metric_value)
-
-
-def compile_catalog(catalog: Catalog) -> CompiledCatalog:
-    """The catalog indexed for `process`. O(size of the catalog); done once per version."""
-    metrics = {metric.key: _compile_metric(metric, catalog) for metric in catalog.metrics if not metric.archived}
-    return CompiledCatalog(
-        catalog=catalog,
-        metrics=metrics,
-        user_attributes=frozenset(a.key for a in catalog.attributes if a.type == "user" and not a.archived),
-        event_attributes=frozenset(a.key for a in catalog.attributes if a.type == "event" and not a.archived),
-        streaks=_compile_streaks(catalog.streaks, metrics),
-    )
-
-
-def _compile_streaks(settings: StreakSettings, metrics: dict[str, CompiledMetric]) -> CompiledStreaks:
-    thresholds = (
-        (metrics[metric.key].definition.number, metric.threshold * UNIT)
-        for metric in settings.metrics
-        if metric.key in metrics
-    )
-    return CompiledStreaks(
-        settings=settings,
-        rules=StreakRules(tuple(thresholds), settings.evaluation_mode == "AND", settings.days_off),
-        metrics=frozenset(metric.definition.number for metric in metrics.values()),
-    )
-
-
-def _compile_metric(metric: Metric, catalog: Catalog) -> CompiledMetric:
-    shown = sorted(
-        (
-            achievement
-            for achievement in catalog.achievements
-            if achievement.metric == metric.key and not achievement.archived and achievement.status != "inactive"
-        ),
-        key=metric_value_amount,
-    )
-    active = [achievement for achievement in shown if achievement.status == "active"]
-    return CompiledMetric(
-        definition=metric,
-        thresholds=tuple(metric_value_amount(achievement) for achievement in active),
-        achievements=tuple(active),
-        shown=tuple(shown),
-        triggers=tuple(
-            Trigger(system, trigger, trigger.metric_threshold * UNIT)
-            for system in catalog.points_systems
-            if not system.archived
-            for trigger in system.triggers
-            if trigger.metric == metric.key and trigger.status == "active" and not trigger.archived
-        ),
-    )
+    achievements: CompiledAchievements
+    systems: dict[str, CompiledSystem]
+    """Live points systems by key, in order of creation."""
+    systems_by_number: dict[int, CompiledSystem]
+    triggers: CompiledTriggers
+    matchers: dict[int, Matcher]
+    """All that are live, by accumulator."""
+    accumulated: frozenset[int]
+    """The numbers of the metrics that have accumulators, live or not."""

@@ -11,6 +11,7 @@ from plaudit.engine.commands import UserFields
 from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.errors import Invalid
 from plaudit.engine.freezes import first_streaks
+from plaudit.engine.points import set_levels
 from plaudit.engine.timezones import find_zone, local_day
 from plaudit.engine.user import Profile, User
 
@@ -25,7 +26,11 @@ def identify(user: User | None, fields: UserFields, catalog: CompiledCatalog, no
     if user is None:
         profile = _update(Profile(now_ms, now_ms), fields, catalog, now_ms)
         day = local_day(now_ms, profile.tz)
-        return User(profile, day=day, streaks=first_streaks(catalog, day))
+        version = catalog.catalog
+        user = User(
+            profile, day=day, streaks=first_streaks(catalog, day), caught_up=version.backdating, filled=version.filling
+        )
+        return set_levels(user, catalog)
     if _says_nothing_new(user.profile, fields):
         return user
     profile = _update(user.profile, fields, catalog, now_ms)

@@ -2,8 +2,8 @@
 
 from tzdata import IANA_VERSION
 
-RULES = 3
+RULES = 4
 """Raised whenever the same command, in the same state, would have another outcome."""
 
 RULES_VERSION = f"{RULES}/{IANA_VERSION}"
-"""The rules and the time zones that they use, such as `3/2025b`."""
+"""The rules and the time zones that they use, such as `4/2025b`."""

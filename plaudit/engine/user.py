@@ -8,7 +8,7 @@ by their proleptic ordinals (1 is 0001-01-01), instants by Unix milliseconds.
 from msgspec import Struct
 
 from plaudit.engine.amounts import PackedAmount
-from plaudit.engine.catalog import EvaluationMode
+from plaudit.engine.catalog import EvaluationMode, Rounding
 
 
 class Profile(Struct, frozen=True, array_like=True, gc=False):
@@ -112,6 +112,20 @@ class Preferences(Struct, frozen=True, array_like=True, gc=False):
     streak: StreakPreferences | None = None
 
 
+class UserBoost(Struct, frozen=True, array_like=True, gc=False):
+    """Multiplies what this user earns on certain days, both included."""
+
+    id: bytes
+    """16 bytes."""
+    system: int
+    name: str
+    start_day: int
+    end_day: int | None
+    multiplier: int
+    """In units of 10^-9."""
+    rounding: Rounding
+
+
 class User(Struct, array_like=True, gc=False):
     """Everything that the rules know of one user."""
 
@@ -128,3 +142,17 @@ class User(Struct, array_like=True, gc=False):
     preferences: Preferences | None = None
     earlier: tuple[Earlier, ...] = ()
     """Days that the user may turn out to be in still, by day: nothing has been done since."""
+    matched: dict[int, int] = {}
+    """Amounts by the number of the accumulator."""
+    levels: dict[int, int] = {}
+    """The number of the level by that of the system; without those in which the user is at none."""
+    boosts: tuple[UserBoost, ...] = ()
+    """The user's own."""
+    caught_up: int = 0
+    """The catalog's `backdating` that has been done for this user."""
+    filled: int = 0
+    """The catalog's `filling` that has been done for this user."""
+    paid_hour: int = 0
+    """The last hour (since 1970, UTC) that has been looked at for time-based points."""
+    paid_day: int = 0
+    """The last local day that has been."""

@@ -14,6 +14,8 @@ from plaudit.http.errors import Invalid, Malformed, TooLarge
 BODY_SIZE_MAX = 128 * 1024
 """Bytes. A frame of the longest batch of the largest bodies stays far below what the transport allows."""
 USER_ID_LENGTH_MAX = 255
+ATTRIBUTE_KEY_LENGTH_MAX = 100
+ATTRIBUTES_MAX = 100
 SHORT_INTEGER_DIGITS = 12
 
 Id = Annotated[str, Meta(min_length=1, max_length=USER_ID_LENGTH_MAX)]
@@ -23,9 +25,9 @@ ZoneKey = Annotated[str, Meta(max_length=64)]
 DayText = Annotated[str, Meta(max_length=40)]
 Token = Annotated[str, Meta(max_length=1024)]
 Tokens = Annotated[tuple[Token, ...], Meta(max_length=50)]
-AttributeKey = Annotated[str, Meta(max_length=100)]
+AttributeKey = Annotated[str, Meta(max_length=ATTRIBUTE_KEY_LENGTH_MAX)]
 AttributeValue = Annotated[str, Meta(max_length=1000)]
-Attributes = Annotated[dict[AttributeKey, AttributeValue], Meta(max_length=100)]
+Attributes = Annotated[dict[AttributeKey, AttributeValue], Meta(max_length=ATTRIBUTES_MAX)]
 
 
 class UserBody(Struct, frozen=True, rename="camel"):

@@ -21,6 +21,20 @@ class Parameters:
         """A parameter as it is (the last one, if it is repeated); None if there is none."""
         return next((value for key, value in reversed(self._pairs) if key == name), None)
 
+    def required(self, name: str) -> str:
+        """A parameter that must be there."""
+        text = self.text(name)
+        if text is None:
+            raise Invalid(f"{name}: missing")
+        return text
+
+    def flag(self, name: str) -> bool:
+        """`true` or `false`; false if there is none."""
+        text = self.text(name)
+        if text not in {None, "true", "false"}:
+            raise Invalid(f"{name}: expected true or false, got {text[:ECHO_LENGTH_MAX]!r}")
+        return text == "true"
+
     def whole(self, name: str, default: int, least: int, most: int) -> int:
         """A whole number within bounds."""
         text = self.text(name)
@@ -32,7 +46,11 @@ class Parameters:
 
     def listed(self, name: str, most: int) -> list[str]:
         """The values of a list: repeated, separated by commas, or both."""
-        values = [part for key, value in self._pairs if key == name for part in value.split(",") if part]
+        values = self.parts(name)
         if not 1 <= len(values) <= most:
             raise Invalid(f"{name}: expected 1 to {most} values, got {len(values)}")
         return values
+
+    def parts(self, name: str) -> list[str]:
+        """The values of a list of any length, as they come."""
+        return [part for key, value in self._pairs if key == name for part in value.split(",") if part]

@@ -1,9 +1,7 @@
 """`/admin/v1/streaks`: freezes, pauses, restoring and resetting, for up to 100 users at a time."""
 
 import asyncio
-import re
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 
 import msgspec
@@ -46,12 +44,10 @@ from plaudit.http.bodies import Id, read_body
 from plaudit.http.endpoints import send_reply
 from plaudit.http.errors import Invalid
 from plaudit.http.event_ids import EventIds
-from plaudit.http.queries import ECHO_LENGTH_MAX, Parameters
+from plaudit.http.queries import Parameters
+from plaudit.http.texts import parse_date, parse_uuid
 
 OK, CREATED = 200, 201
-
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _pause_ids = EventIds()
 _encoder = msgspec.json.Encoder()
@@ -139,21 +135,6 @@ class DeletePausesEndpoint:
             owners |= msgspec.json.decode(reply.body, type=Owners).owners
         items = [_end_pause(text, id_, owners) for text, id_ in zip(ids, found, strict=True)]
         await send_reply(_respond_deleted(*await apply_batch(router, items)), send)
-
-
-def parse_uuid(text: str) -> bytes | None:
-    """The 16 bytes of a UUID in its usual form; None for anything else."""
-    return bytes.fromhex(text.replace("-", "")) if _UUID.fullmatch(text) else None
-
-
-def parse_date(field: str, text: str) -> int:
-    """A date as an ordinal. Raises Invalid, naming the field."""
-    try:
-        if _DATE.fullmatch(text):
-            return date.fromisoformat(text).toordinal()
-    except ValueError:
-        pass  # such as 2026-02-30
-    raise Invalid(f"{field}: expected a date such as 2026-11-23, got {text[:ECHO_LENGTH_MAX]!r}")
 
 
 def _parse_freezes(body: bytes) -> list[Administer | Issue]:

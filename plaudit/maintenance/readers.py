@@ -12,7 +12,7 @@ from plaudit.engine.advance import advance
 from plaudit.engine.amounts import PackedAmount, format_amount, unpack_amount
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
-from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.ids import format_id
 from plaudit.engine.snapshot import decode_user
 from plaudit.engine.streaks import view_streak
@@ -21,7 +21,7 @@ from plaudit.maintenance.export import ExportedCompletion, ExportedEvent, Export
 from plaudit.storage.catalog_store import CatalogStore
 from plaudit.storage.directory import shard_directory
 from plaudit.storage.errors import Corrupt
-from plaudit.storage.history import EventEntry
+from plaudit.storage.history import EVENT, EventEntry
 from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.state import StateStore
 
@@ -116,6 +116,8 @@ async def _read_events(store: StateStore, names: _Names) -> AsyncIterator[Row]:
         for chunk in chunks:
             if chunk.user in users:  # or it is being erased
                 for entry in chunk.entries:
+                    if entry.kind != EVENT:
+                        continue
                     yield _export_event(entry, users[chunk.user], names)
 
 

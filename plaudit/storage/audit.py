@@ -7,12 +7,13 @@ from msgspec import Struct
 
 from plaudit.engine.amounts import unpack_amount
 from plaudit.engine.snapshot import decode_user
+from plaudit.engine.tally import Counter, tally
 from plaudit.engine.user import User
 from plaudit.storage.errors import Corrupt
-from plaudit.storage.history import Chunk, EventEntry
+from plaudit.storage.history import EVENT, TIME, Chunk, EventEntry
 from plaudit.storage.seal import UNDECODABLE
 from plaudit.storage.snapshots import StoredUser
-from plaudit.storage.state import Counter, StateStore, key_uses
+from plaudit.storage.state import StateStore, key_uses
 
 CHAIN_CHUNKS = 256
 
@@ -50,7 +51,6 @@ class Audit:
 
     async def _check_user(self, stored: StoredUser) -> AsyncIterator[Problem]:
         self.users += 1
-        self._counters["users", 0] += 1
         place = f"user {stored.key[1]!r}"
         try:
             user = decode_user(stored.snapshot)
@@ -68,13 +68,14 @@ class Audit:
                 self._chunks += len(chunks)
         except (Corrupt, *UNDECODABLE) as error:
             yield self._problem(place, str(error))
+            self._counters["users", 0] += 1
             return
+        self._counters.update(tally(None, user))
         entries.reverse()
-        self.events += len(entries)
+        self.events += sum(entry.kind == EVENT for entry in entries)
         for text in check_events(user, entries):
             yield self._problem(place, text)
         for entry in entries:
-            self._counters.update(("completions", number) for number in entry.completed)
             if entry.number > stored.applied:
                 yield self._problem(place, f"command {entry.number} is in the history, but not in the user")
 
@@ -112,15 +113,16 @@ def check_events(user: User, entries: list[EventEntry]) -> Iterator[str]:
     """What does not fit between a user and all events of it, oldest first."""
     totals: dict[int, int] = {}
     points: dict[int, int] = {}
-    last = 0
+    last, is_same_command = 0, False
     for entry in entries:
-        total = totals.get(entry.metric, 0) + unpack_amount(entry.value)
-        if total != unpack_amount(entry.total):
-            yield f"event {entry.event_id.hex()}: its total does not follow from the event before it"
-        totals[entry.metric] = unpack_amount(entry.total)
-        if entry.number and entry.number <= last:
+        if entry.kind == EVENT:
+            total = totals.get(entry.metric, 0) + unpack_amount(entry.value)
+            if total != unpack_amount(entry.total):
+                yield f"event {entry.event_id.hex()}: its total does not follow from the event before it"
+            totals[entry.metric] = unpack_amount(entry.total)
+        if entry.number and entry.number < last + (not is_same_command):
             yield f"event {entry.event_id.hex()}: is out of order"
-        last = max(last, entry.number)
+        last, is_same_command = max(last, entry.number), entry.kind == TIME
         for award in entry.awards:
             points[award.system] = award.total
         missing = set(entry.completed) - user.completions.keys()

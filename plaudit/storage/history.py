@@ -11,8 +11,20 @@ import msgspec
 from msgspec import Struct
 
 from plaudit.engine.amounts import PackedAmount, unpack_amount
+from plaudit.engine.catalog import Rounding
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.seal import UNDECODABLE, seal, unseal
+
+
+class LoggedBoost(Struct, frozen=True, array_like=True):
+    """A user's own boost as it was: days are ordinals, the multiplier is in units of 10^-9."""
+
+    id: bytes
+    name: str
+    start_day: int
+    end_day: int | None
+    multiplier: int
+    rounding: Rounding
 
 
 class AwardEntry(Struct, frozen=True, array_like=True):
@@ -22,10 +34,19 @@ class AwardEntry(Struct, frozen=True, array_like=True):
     trigger: int
     awarded: int
     total: int
+    boosts: tuple[int | LoggedBoost, ...] = ()
+    """Those that multiplied it: numbers of the catalog's, or the user's own."""
+
+
+EVENT, COMPLETION, TIME = 0, 1, 2
+"""Kinds of entries: an event, an achievement that was completed on demand, or what time alone has brought."""
 
 
 class EventEntry(Struct, frozen=True, array_like=True):
-    """One event and what it did. Metrics and achievements go by their numbers in the catalog."""
+    """One event, or something else that has given something, and what it did.
+
+    Metrics and achievements go by their numbers in the catalog.
+    """
 
     event_id: bytes
     at_ms: int
@@ -41,6 +62,8 @@ class EventEntry(Struct, frozen=True, array_like=True):
     """Of the command, in the order of its shard; in histories of schema 1 a lower one, in the same order."""
     day: int = 0
     """In the user's time zone then, as a proleptic ordinal."""
+    kind: int = EVENT
+    """What is no event has no metric (0) and changes no total of one."""
 
 
 class Chunk(Struct, frozen=True):
@@ -92,7 +115,11 @@ def total_days(
     """
     days: dict[int, DayTotal] = {}
     for entry in entries:
-        if entry.metric == metric and (attribute is None or entry.attributes.get(attribute[0]) == attribute[1]):
+        if (
+            entry.metric == metric
+            and entry.kind == EVENT
+            and (attribute is None or entry.attributes.get(attribute[0]) == attribute[1])
+        ):
             before = days[entry.day].change if entry.day in days else 0
             days[entry.day] = DayTotal(entry.day, before + unpack_amount(entry.value), unpack_amount(entry.total))
     return days

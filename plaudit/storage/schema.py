@@ -1,5 +1,6 @@
 """The tables of state.sqlite, and the way there from every older version of them."""
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -7,15 +8,18 @@ from itertools import count
 import msgspec
 
 from plaudit.engine.snapshot import decode_user
+from plaudit.engine.tally import Counter, add_up, tally
 from plaudit.engine.timezones import local_day
 from plaudit.storage import key_index, owners, snapshots, timers
+from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import Chunk, EventEntry, encode_chunk
 from plaudit.storage.key_index import hash_key
-from plaudit.storage.seal import seal
+from plaudit.storage.seal import UNDECODABLE, seal
 from plaudit.storage.snapshots import StoredUser
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
+SCAN_USERS = 1000
 SPAN_MS = 86_400_000
 LONG_SPAN = f"until_ms - from_ms > {SPAN_MS}"
 """Events wait seconds for a checkpoint, or minutes while a backup holds it; days if the machine slept meanwhile."""
@@ -132,11 +136,27 @@ def _from_2(connection: sqlite3.Connection) -> None:
     _create(connection, _TABLES_OF_3)
 
 
+def _from_3(connection: sqlite3.Connection) -> None:
+    """Schema 3 counted users and completions only, and completions by what events did."""
+    counters: dict[Counter, int] = {}
+    after = 0
+    while page := snapshots.scan_users(connection, after, SCAN_USERS, "state.sqlite"):
+        for _, stored in page:
+            if not isinstance(stored, Corrupt):
+                with contextlib.suppress(*UNDECODABLE):
+                    add_up(counters, tally(None, decode_user(stored.snapshot)))
+        after = page[-1][0]
+    users = [value for (value,) in connection.execute("SELECT value FROM counters WHERE name = 'users'")]
+    counters["users", 0] = users[0] if users else 0
+    connection.execute("DELETE FROM counters")
+    connection.executemany("INSERT INTO counters VALUES (?, ?, ?)", [(*c, value) for c, value in counters.items()])
+
+
 def _create(connection: sqlite3.Connection, tables: str) -> None:
     """Run a script within the caller's transaction."""
     for statement in tables.split(";")[:-1]:
         connection.execute(statement)
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
 """What brings a file of each older version to the next."""

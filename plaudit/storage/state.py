@@ -24,6 +24,8 @@ from msgspec import Struct
 
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import UserKey
+from plaudit.engine.snapshot import glance_at_user
+from plaudit.engine.tally import Counter
 from plaudit.storage import key_index, owners, snapshots, timers
 from plaudit.storage.errors import Corrupt, Fenced
 from plaudit.storage.files import sync_file
@@ -56,9 +58,6 @@ _SAVE_GATEWAYS = "INSERT OR REPLACE INTO gateways (id, replies) VALUES {rows}"
 _SAVE_COUNTERS = (
     "INSERT INTO counters (name, number, value) VALUES {rows} ON CONFLICT DO UPDATE SET value = value + excluded.value"
 )
-
-Counter = tuple[str, int]
-"""("users", 0), or ("completions", number of an achievement)."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -193,6 +192,13 @@ class StateStore:
         """The next users by id, or what is wrong with them."""
         return await self._run(snapshots.scan_users, after, limit, str(self.path))
 
+    async def scan_points(self, system: int, after: int, limit: int) -> list[tuple[int, dict[str, str], int]]:
+        """The next users by id, each with the attributes and the points in a system (by number).
+
+        Of one that cannot be read, neither. One query, in the connection's thread like all that is made of it.
+        """
+        return await self._run(_scan_points, system, after, limit, str(self.path))
+
     async def load_chain(self, chunk: int | None, limit: int) -> list[Chunk]:
         """A user's chunks from this one back, newest first, up to `limit`. One query."""
         rows = await self._fetch(
@@ -310,13 +316,13 @@ class StateStore:
         catalog: Catalog | None,
         gateways: list[int],
         indexed: int,
-        deletions: Sequence[tuple[StoredUser, Sequence[int]]] = (),
+        deletions: Sequence[tuple[StoredUser, Mapping[Counter, int]]] = (),
         recreated: Slice | None = None,
     ) -> None:
         """Declare that every command up to number `applied` is in, on disk; one fsync.
 
         Keeps only these gateways; `catalog` None keeps the stored one; the keys of chunks up to `indexed` are in the
-        index. `deletions` are users to forget, each with its completed achievements; `recreated` are users of the same
+        index. `deletions` are users to forget, each with what the counters change by; `recreated` are users of the same
         keys. Compare and set: raises Fenced if another owner has been here.
         """
         number = self.checkpoint.number
@@ -334,8 +340,8 @@ class StateStore:
             connection.execute(
                 "DELETE FROM gateways WHERE id NOT IN (SELECT value FROM json_each(?))", (json.dumps(gateways),)
             )
-            for user, completed in deletions:
-                _delete(connection, user, completed)
+            for user, changes in deletions:
+                _delete(connection, user, changes)
             if recreated is not None:
                 _save(connection, recreated, self._users)
             return int(rows[0][0])
@@ -478,11 +484,10 @@ def _save(connection: sqlite3.Connection, part: Slice, users: int) -> None:
     snapshots.clean_slots(connection, len(part.users), users)
 
 
-def _delete(connection: sqlite3.Connection, user: StoredUser, completed: Sequence[int]) -> None:
+def _delete(connection: sqlite3.Connection, user: StoredUser, counters: Mapping[Counter, int]) -> None:
     snapshots.remove_user(connection, user.id)
     timers.remove_timer(connection, user.id)
     connection.execute("INSERT INTO purges (user, chunk) VALUES (?, ?)", (user.id, user.chunk))
-    counters: Mapping[Counter, int] = {("users", 0): -1} | {("completions", number): -1 for number in completed}
     insert_rows(connection, _SAVE_COUNTERS, [(*counter, value) for counter, value in counters.items()])
 
 
@@ -541,6 +546,21 @@ def key_uses(chunk: Chunk) -> dict[KeyUse, bytes]:
 def key_entries(chunk: Chunk) -> list[KeyEntry]:
     """What the index has of a chunk."""
     return [(hash_key(use), chunk.id) for use in key_uses(chunk)]
+
+
+def _scan_points(
+    connection: sqlite3.Connection, system: int, after: int, limit: int, place: str
+) -> list[tuple[int, dict[str, str], int]]:
+    found = []
+    for id_, stored in snapshots.scan_users(connection, after, limit, place):
+        attributes: dict[str, str] = {}
+        points = 0
+        if not isinstance(stored, Corrupt):
+            with contextlib.suppress(*UNDECODABLE):
+                glance = glance_at_user(stored.snapshot)
+                attributes, points = glance.profile.attributes, glance.points.get(system, 0)
+        found.append((id_, attributes, points))
+    return found
 
 
 def _seal_catalog(catalog: Catalog) -> bytes:

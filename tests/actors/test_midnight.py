@@ -30,7 +30,7 @@ from plaudit.engine.commands import (
     UpdatePreferences,
     UserFields,
 )
-from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.timezones import local_day
 from plaudit.engine.user import User
 from tests.actors.shards import CATALOG, killed_now, make_settings, statuses

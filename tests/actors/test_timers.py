@@ -14,7 +14,7 @@ from plaudit.actors.user_shard import ShardSettings
 from plaudit.engine.advance import advance
 from plaudit.engine.amounts import UNIT
 from plaudit.engine.commands import DeleteUser, ReadUser, RecordEvent, UserFields
-from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.deadlines import next_deadline
 from plaudit.engine.user import User
 from tests.actors.shards import CATALOG, edit, opened, query, shard_in, statuses

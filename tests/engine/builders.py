@@ -9,10 +9,10 @@ from hypothesis import settings
 from msgspec import UNSET
 
 from plaudit.engine.administer import administer
-from plaudit.engine.advance import advance
 from plaudit.engine.catalog import Catalog, Frequency
 from plaudit.engine.commands import Administer, EndPause, PauseStreak, RecordEvent, UserFields
-from plaudit.engine.compiled import CompiledCatalog, compile_catalog
+from plaudit.engine.compiled import CompiledCatalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.document import (
     AchievementEntry,
     AttributeEntry,
@@ -24,6 +24,7 @@ from plaudit.engine.document import (
     StreakMetricEntry,
     TriggerEntry,
 )
+from plaudit.engine.elapse import elapse
 from plaudit.engine.outcome import Outcome
 from plaudit.engine.process import process
 from plaudit.engine.revision import revise
@@ -201,7 +202,7 @@ class Player:
 
     def waits_until(self, now_ms: int) -> Self:
         """Let time pass until an instant."""
-        self.user, self.now_ms = advance(self.state, self.catalog, now_ms), now_ms
+        self.user, self.now_ms = elapse(self.state, self.catalog, now_ms).user, now_ms
         return self
 
     def asks(self, local: str, command: Administer) -> Self:
@@ -210,7 +211,7 @@ class Player:
 
     def asks_at(self, now_ms: int, command: Administer) -> Self:
         """Have a command carried out at an instant."""
-        self.user, self.now_ms = administer(self.state, command, self.catalog, now_ms), now_ms
+        self.user, self.now_ms = administer(self.state, command, self.catalog, now_ms).user, now_ms
         return self
 
     def pauses(self, today: str, first: str, last: str, number: int = 1) -> Self:

@@ -1,5 +1,5 @@
 from plaudit.engine.catalog import Catalog
-from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.outcome import Outcome
 from plaudit.engine.process import process
 from plaudit.engine.revision import revise
@@ -79,14 +79,6 @@ def test_a7_2_what_is_locked_or_archived_later_stays_completed() -> None:
     outcome = process(user, event("1"), compile_catalog(after), now + 1)
     assert keys(outcome) == []
     assert outcome.user.completions == {1: now, 2: now}
-
-
-def test_an_achievement_made_after_its_value_was_reached_completes_with_the_next_event() -> None:
-    now = instant("2024-01-15T10:00")
-    user = process(None, event("50"), compiled(document()), now).user
-    outcome = process(user, event("-1"), compiled(document(achievements=(achievement("10"),))), now + 1)
-    assert keys(outcome) == ["10"]
-    assert outcome.user.completions == {1: now + 1}
 
 
 def test_two_achievements_at_the_same_value_complete_together() -> None:

@@ -3,7 +3,7 @@ from decimal import localcontext
 import pytest
 
 from plaudit.engine.catalog import Achievement, Catalog
-from plaudit.engine.compiled import compile_catalog, metric_value_amount
+from plaudit.engine.compiling import compile_catalog, metric_value_amount
 from plaudit.engine.revision import revise
 from tests.engine.builders import CREATED_MS, Mode, achievement, amount, compiled, document, streak, system, trigger
 
@@ -34,7 +34,7 @@ def test_a7_2_locked_achievements_are_shown_but_cannot_be_reached_and_inactive_o
     entries = (achievement("30"), achievement("20", status="locked"), achievement("10", status="inactive"))
     metric = compiled(document(achievements=entries)).metrics["words"]
     assert keys(metric.shown) == ["20", "30"]
-    assert keys(metric.achievements) == keys(metric.reached(amount("100"))) == ["30"]
+    assert keys(metric.ladder.achievements) == keys(metric.ladder.reached(amount("100"))) == ["30"]
 
 
 def test_archived_achievements_are_left_out() -> None:
@@ -46,14 +46,14 @@ def test_archived_achievements_are_left_out() -> None:
 def test_q66_achievements_are_in_order_of_value_and_then_of_creation() -> None:
     entries = (achievement("100"), achievement("9.5"), achievement("20", key="b"), achievement("20", key="a"))
     metric = compiled(document(achievements=entries)).metrics["words"]
-    assert keys(metric.achievements) == ["9_5", "b", "a", "100"]
-    assert metric.thresholds == (amount("9.5"), amount("20"), amount("20"), amount("100"))
+    assert keys(metric.ladder.achievements) == ["9_5", "b", "a", "100"]
+    assert metric.ladder.thresholds == (amount("9.5"), amount("20"), amount("20"), amount("100"))
 
 
 def test_an_achievement_belongs_to_its_metric_alone() -> None:
     metrics = compiled(document(achievements=(achievement("1", "pages"),))).metrics
-    assert keys(metrics["pages"].achievements) == ["1"]
-    assert keys(metrics["words"].achievements) == []
+    assert keys(metrics["pages"].ladder.achievements) == ["1"]
+    assert keys(metrics["words"].ladder.achievements) == []
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_an_achievement_belongs_to_its_metric_alone() -> None:
 )
 def test_a7_3_reached_is_at_or_above_the_value(total: str, reached: list[str]) -> None:
     metric = compiled(document(achievements=(achievement("1"), achievement("2.5")))).metrics["words"]
-    assert keys(metric.reached(amount(total))) == reached
+    assert keys(metric.ladder.reached(amount(total))) == reached
 
 
 @pytest.mark.parametrize("value", ["1", "1.000000001", "1000000000000000", "999999999999999.999999999"])
@@ -93,7 +93,7 @@ def test_active_triggers_come_in_order_of_system_and_then_of_trigger() -> None:
         system(trigger(4, 8, key="d"), trigger(5, 9, "pages", key="e"), key="gems"),
     )
     triggers = compiled(document(points=points)).metrics["words"].triggers
-    assert [(t.system.key, t.definition.key, t.threshold) for t in triggers] == [
+    assert [(t.system.definition.key, t.definition.key, t.step) for t in triggers] == [
         ("xp", "a", amount("5")),
         ("xp", "c", amount("7")),
         ("gems", "d", amount("8")),

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from plaudit.engine import rules
-from plaudit.engine.advance import advance
 from plaudit.engine.catalog import Frequency
 from plaudit.engine.commands import (
     Administer,
@@ -24,6 +23,7 @@ from plaudit.engine.commands import (
 from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.deadlines import has_same_deadline, next_deadline, timing_key
 from plaudit.engine.document import StreakEntry
+from plaudit.engine.elapse import elapse
 from plaudit.engine.errors import Rejected
 from plaudit.engine.streak_history import view_history
 from plaudit.engine.streaks import view_streak
@@ -252,7 +252,7 @@ def test_a_deadline_is_in_the_future_and_once_it_has_come_the_next_one_is_later(
         if due is None:
             break
         assert due > now
-        user, now = advance(user, catalog, due), due
+        user, now = elapse(user, catalog, due).user, due
 
 
 @DETERMINISTIC
@@ -267,7 +267,7 @@ def test_before_the_deadline_time_changes_nothing_that_is_seen(
         until = sam.now_ms + 400 * DAY_MS if due is None else due
         before = seen(sam.state, catalog)
         for now in (sam.now_ms + int((until - sam.now_ms) * part), until - 1):
-            assert seen(advance(sam.state, catalog, now), catalog) == before
+            assert seen(elapse(sam.state, catalog, now).user, catalog) == before
         sam.waits_until(until)
 
 
@@ -281,7 +281,7 @@ def test_looking_before_the_deadline_does_not_move_it(
     due = next_deadline(sam.state, catalog)
     if due is not None:
         now = sam.now_ms + int((due - sam.now_ms) * part)
-        assert next_deadline(advance(sam.state, catalog, now), catalog) == due
+        assert next_deadline(elapse(sam.state, catalog, now).user, catalog) == due
 
 
 @DETERMINISTIC

@@ -6,7 +6,7 @@ import pytest
 from msgspec import UNSET
 
 from plaudit.engine.commands import StreakMetricFields, StreakPreferenceFields, UpdatePreferences
-from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.document import StreakEntry, StreakMetricEntry
 from plaudit.engine.errors import Forbidden, Invalid
 from plaudit.engine.preferences import has_streaks, rules_of

@@ -4,7 +4,7 @@ import pytest
 
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import RecordEvent, UserFields
-from plaudit.engine.compiled import compile_catalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.errors import Invalid, Rejected
 from plaudit.engine.process import find_metric, process
 from plaudit.engine.revision import revise

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from plaudit.engine.catalog import Catalog, FreezeSettings, Frequency, StreakMetric, StreakSettings
-from plaudit.engine.compiled import CompiledCatalog, compile_catalog
+from plaudit.engine.compiled import CompiledCatalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.document import StreakEntry
 from plaudit.engine.errors import Invalid
 from plaudit.engine.revision import revise

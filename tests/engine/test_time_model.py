@@ -15,7 +15,6 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from plaudit.engine.administer import administer
-from plaudit.engine.advance import advance
 from plaudit.engine.catalog import EvaluationMode, Frequency, StreakMetric
 from plaudit.engine.commands import (
     Administer,
@@ -29,8 +28,10 @@ from plaudit.engine.commands import (
     UpdatePreferences,
     UserFields,
 )
-from plaudit.engine.compiled import CompiledCatalog, compile_catalog
+from plaudit.engine.compiled import CompiledCatalog
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.deadlines import next_deadline, timing_key
+from plaudit.engine.elapse import elapse
 from plaudit.engine.errors import Forbidden, Invalid, Needless, NotFound, Rejected
 from plaudit.engine.pauses import current_pauses
 from plaudit.engine.process import process
@@ -295,7 +296,7 @@ class TimeMachine(RuleBasedStateMachine):
 
     @rule(patch=patches())
     def change_settings(self, patch: StreakSettingsPatch) -> None:
-        self.lazy = advance(self._lazy, self.catalog, self.touched_ms)
+        self.lazy = elapse(self._lazy, self.catalog, self.touched_ms).user
         self._adopt(patch)
 
     # What must hold.
@@ -304,20 +305,20 @@ class TimeMachine(RuleBasedStateMachine):
     def everybody_agrees(self) -> None:
         self.life.live_until(self.now_ms)
         catalogs = self._catalogs()
-        seen = views_of(advance(self._user, self.catalog, self.now_ms), catalogs)
+        seen = views_of(elapse(self._user, self.catalog, self.now_ms).user, catalogs)
         for frequency in FREQUENCIES:
             self._check_streak(seen.streaks[frequency], frequency)
             self._check_history(seen.histories[frequency], frequency)
         assert seen.pauses == [(p.first.toordinal(), p.last.toordinal()) for p in self.life.pauses_ahead()]
-        assert views_of(advance(self._lazy, self.catalog, self.now_ms), catalogs) == seen
+        assert views_of(elapse(self._lazy, self.catalog, self.now_ms).user, catalogs) == seen
         assert decode_user(encode_user(self._user)) == self._user
 
     @invariant()
     def nothing_happens_before_the_deadline(self) -> None:
         deadline = next_deadline(self._user, self.catalog)
-        soon = advance(self._user, self.catalog, self.now_ms)
+        soon = elapse(self._user, self.catalog, self.now_ms).user
         late_ms = self.now_ms + 100 * DAY_MS if deadline is None else deadline - 1
-        later = advance(self._user, self.catalog, late_ms)
+        later = elapse(self._user, self.catalog, late_ms).user
         for catalog in self._catalogs().values():
             before, after = view_streak(soon, catalog), view_streak(later, catalog)
             days = {"period_start_day": before.period_start_day, "period_end_day": before.period_end_day}
@@ -375,7 +376,7 @@ class TimeMachine(RuleBasedStateMachine):
             self._touch(deadline)
 
     def _touch(self, at_ms: int) -> None:
-        self.user = advance(self._user, self.catalog, at_ms)
+        self.user = elapse(self._user, self.catalog, at_ms).user
         self.touched_ms = at_ms
         self.life.live_until(at_ms)
 
@@ -395,9 +396,9 @@ class TimeMachine(RuleBasedStateMachine):
             with pytest.raises(refusal):
                 administer(self._user, command, self.catalog, self.now_ms)
             return
-        self.user = administer(self._user, command, self.catalog, self.now_ms)
+        self.user = administer(self._user, command, self.catalog, self.now_ms).user
         self.touched_ms = self.now_ms
-        self.lazy = administer(self._lazy, command, self.catalog, self.now_ms)
+        self.lazy = administer(self._lazy, command, self.catalog, self.now_ms).user
 
     def _adopt(self, patch: StreakSettingsPatch) -> None:
         if self._resulting_frequency(patch) != "daily" and patch.days_off is not UNSET:

@@ -68,10 +68,16 @@ OLD = Chunk(
     ),
 )
 OLD_BYTES = bytes.fromhex(
+    "cf416cf3929dc410018f2b6e000070008000000000000001cf0000018bcfe5680001fbcf7fffffffffffffff809090c2c000"
+    "00009dc410018f2b6e000070008000000000000002cf0000018bcfe5680102c4100101010101010101010101010101010106"
+    "81a161a1629103919501020a1490c3a36b65794dce000b42d000"
+)
+BYTES_OF_SCHEMA_3 = bytes.fromhex(
     "a9338fdc929cc410018f2b6e000070008000000000000001cf0000018bcfe5680001fbcf7fffffffffffffff809090c2c000"
     "009cc410018f2b6e000070008000000000000002cf0000018bcfe5680102c410010101010101010101010101010101010681"
     "a161a1629103919401020a14c3a36b65794dce000b42d0"
 )
+"""The same, from before entries had kinds and awards had boosts."""
 
 
 def row(sealed: bytes, of: Chunk = OLD) -> tuple[int, int, int | None, bytes]:
@@ -92,7 +98,7 @@ def test_a_chunk_survives_the_round_trip_in_order(one: Chunk) -> None:
 
 def test_a_chunk_of_today_is_read_tomorrow() -> None:
     assert encode_chunk(OLD).hex() == OLD_BYTES.hex()
-    assert decode_chunk(row(OLD_BYTES), PLACE) == OLD
+    assert decode_chunk(row(OLD_BYTES), PLACE) == decode_chunk(row(BYTES_OF_SCHEMA_3), PLACE) == OLD
 
 
 def test_an_entry_of_before_a_field_was_added_has_its_default() -> None:

@@ -154,7 +154,7 @@ async def test_erasing_leaves_nothing_of_what_was_deleted(tmp_path: Path) -> Non
         await store.copy_wal(erase=True)
         stored = [one for one in await load_users(store) if not isinstance(one, Exception)]
         assert secret in (tmp_path / FILE_NAME).read_bytes()
-        await store.finish_checkpoint(1, 0, None, [], 0, deletions=[(stored[0], [])])
+        await store.finish_checkpoint(1, 0, None, [], 0, deletions=[(stored[0], {})])
         await store.purge()
         files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert [name for name, content in files.items() if secret in content] == []

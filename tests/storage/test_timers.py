@@ -148,7 +148,7 @@ async def test_a_sweep_passes_over_users_who_cannot_be_read(tmp_path: Path) -> N
 async def test_due_times_of_deleted_users_go_with_them(tmp_path: Path) -> None:
     async with opened_state(tmp_path) as store:
         await store.save(replace(part(user(1), user(2)), timers=[(1, 10), (2, 20)], timing_key="key"))
-        await store.finish_checkpoint(1, 0, None, [], 0, [(user(1), [])])
+        await store.finish_checkpoint(1, 0, None, [], 0, [(user(1), {("users", 0): -1})])
         assert await everything(store) == [(20, 2)]
 
 
@@ -161,7 +161,7 @@ async def test_a_purge_erases_the_ids_that_deleted_users_owned(tmp_path: Path, m
         await store.save(replace(part(), owners=[(ids[0], 2)]))
         found = await store.find_owners([*ids, b"x" * 16])
         assert found == {id_: (id1, ("", f"user-{id1}")) for id_, id1 in owned}, "an id stays whose it was"
-        await store.finish_checkpoint(1, 0, None, [], 0, [(user(1), [])])
+        await store.finish_checkpoint(1, 0, None, [], 0, [(user(1), {("users", 0): -1})])
         assert {id1 for id1, _ in (await store.find_owners(ids)).values()} == {2}
         await store.purge()
     assert {row[0] for row in query(tmp_path / FILE_NAME, "SELECT id FROM owners")} == set(ids[1::2])

@@ -1,0 +1,86 @@
+"""Looks through the history of users for what a new accumulator would have counted."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from plaudit.actors.residents import Resident, Residents, Woken
+from plaudit.engine.amounts import PackedAmount, pack_amount, unpack_amount
+from plaudit.engine.catalog import Filter
+from plaudit.engine.catching_up import needs_history
+from plaudit.engine.commands import Backdate
+from plaudit.engine.compiled import CompiledCatalog
+from plaudit.engine.filters import matches
+from plaudit.storage.history import EVENT, Chunk, EventEntry
+from plaudit.storage.state import StateStore
+
+CHAIN_CHUNKS = 64
+
+
+class Found(Struct, frozen=True):
+    """The totals of accumulators over a user's saved history up to a piece of it, under one `filling`."""
+
+    chunk: int | None
+    filling: int
+    sums: dict[int, int]
+
+
+class Filling:
+    """Reads what is saved beside the commands, and adds what is not in their order: so nothing is left out."""
+
+    def __init__(self, residents: Residents, state: StateStore) -> None:
+        self._residents = residents
+        self._state = state
+        self._compiled: CompiledCatalog
+        self._wanted: dict[int, list[tuple[int, Filter]]] = {}
+        """Accumulators, with their filters, by the number of the metric."""
+
+    def adopt(self, compiled: CompiledCatalog) -> None:
+        """Look for what this catalog accumulates."""
+        self._compiled = compiled
+        numbers = {metric.key: metric.number for metric in compiled.catalog.metrics}
+        self._wanted = {}
+        for accumulator in compiled.catalog.accumulators:
+            group = self._wanted.setdefault(numbers[accumulator.metric], [])
+            group.append((accumulator.number, accumulator.event_attributes))
+
+    async def read(self, ids: Sequence[int], woken: Woken) -> dict[int, Found]:
+        """What is saved of those of the users (by id) who need it. O(their history). Raises StorageError."""
+        found: dict[int, Found] = {}
+        for id_ in ids:
+            peeked = self._residents.peek(id_, woken)
+            if peeked is not None and needs_history(peeked[0], self._compiled):
+                found[id_] = await self._read(peeked[1])
+        return found
+
+    async def _read(self, newest: int | None) -> Found:
+        filling, wanted = self._compiled.catalog.filling, self._wanted
+        sums = {number: 0 for group in wanted.values() for number, _ in group}
+        chunk = newest
+        while chunk is not None:
+            chunks: list[Chunk] = await self._state.load_chain(chunk, CHAIN_CHUNKS)
+            for piece in chunks:
+                _add(sums, wanted, piece.entries)
+            chunk = chunks[-1].previous
+        return Found(newest, filling, sums)
+
+    def make_command(self, resident: Resident, found: Found | None) -> Backdate | None:
+        """The command that fills in a user's totals, with what is not saved yet.
+
+        None if something has been saved, or adopted, since: it has to be read again.
+        """
+        if found is None or found.chunk != resident.chunk or found.filling != self._compiled.catalog.filling:
+            return None
+        sums = dict(found.sums)
+        _add(sums, self._wanted, resident.pending())
+        packed: dict[int, PackedAmount] = {number: pack_amount(total) for number, total in sums.items() if total}
+        tenant, user_id = resident.key
+        return Backdate(user_id, found.filling, packed, tenant)
+
+
+def _add(sums: dict[int, int], wanted: dict[int, list[tuple[int, Filter]]], entries: Sequence[EventEntry]) -> None:
+    for entry in entries:
+        if entry.kind == EVENT:
+            for number, values in wanted.get(entry.metric, ()):
+                if matches(entry.attributes, values):
+                    sums[number] += unpack_amount(entry.value)

@@ -1,0 +1,78 @@
+"""Answers what can be told at once from what is in memory."""
+
+from plaudit.actors.applier import Applier
+from plaudit.actors.messages import Reply
+from plaudit.actors.residents import Residents
+from plaudit.engine.commands import (
+    Read,
+    ReadAchievements,
+    ReadAchievementStats,
+    ReadBoosts,
+    ReadMetric,
+    ReadPreferences,
+    ReadStreak,
+    ReadUser,
+    ShardRead,
+)
+from plaudit.engine.compiled import CompiledCatalog, CompiledMetric, CompiledSystem
+from plaudit.engine.errors import NotFound
+from plaudit.engine.identify import check_attribute_keys
+from plaudit.engine.user import User
+
+
+class Reads:
+    """Reads, of one user as of now or of the shard; nothing is changed by them."""
+
+    def __init__(self, applier: Applier, residents: Residents) -> None:
+        self._applier = applier
+        self._residents = residents
+
+    def read(self, command: Read, at_ms: int) -> Reply:
+        """The reply to a read of a user. Raises Rejected, or Corrupt for one who cannot be read."""
+        user = self._applier.elapsed(command, at_ms).user
+        if isinstance(command, ReadBoosts | ReadMetric):
+            return self._read_item(command, user, at_ms)
+        renderer = self._applier.renderer
+        if isinstance(command, ReadUser):
+            return renderer.user(command.user_id, user)
+        if isinstance(command, ReadStreak):
+            return renderer.streak(user, command.history_periods)
+        if isinstance(command, ReadPreferences):
+            return renderer.preferences(user)
+        if isinstance(command, ReadAchievements):
+            return renderer.user_achievements(user, command.include_incomplete)
+        return renderer.metrics(user)
+
+    def _read_item(self, command: ReadBoosts | ReadMetric, user: User, at_ms: int) -> Reply:
+        """The reply to a read of one user and one item of the catalog."""
+        compiled, renderer = self._applier.compiled, self._applier.renderer
+        if isinstance(command, ReadBoosts):
+            return renderer.user_boosts(user, find_system(compiled, command.system), at_ms)
+        return renderer.metric(user, find_live_metric(compiled, command.metric))
+
+    def read_shard(self, command: ShardRead, at_ms: int) -> Reply:
+        """The reply to a read of no user in particular. Raises Rejected."""
+        compiled, renderer = self._applier.compiled, self._applier.renderer
+        if isinstance(command, ReadAchievementStats):
+            check_attribute_keys(dict(command.user_attributes), compiled.user_attributes, "user")
+            return renderer.achievement_stats(self._residents.counters, command.user_attributes)
+        system = find_system(compiled, command.system)
+        if command.part == "boosts":
+            return renderer.system_boosts(system, command.include_finished, at_ms)
+        return renderer.levels(system) if command.part == "levels" else renderer.points_system(system)
+
+
+def find_live_metric(compiled: CompiledCatalog, key: str) -> CompiledMetric:
+    """A live metric by key. Raises NotFound."""
+    metric = compiled.metrics.get(key)
+    if metric is None:
+        raise NotFound("Metric not found")
+    return metric
+
+
+def find_system(compiled: CompiledCatalog, key: str) -> CompiledSystem:
+    """A live points system by key. Raises NotFound."""
+    system = compiled.systems.get(key)
+    if system is None:
+        raise NotFound("Points system not found")
+    return system
