@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from plaudit.actors.entries import completion_entry, completion_id, event_entry, time_entries
 from plaudit.actors.messages import Reply
-from plaudit.actors.replies import DELETED, DONE, Renderer
+from plaudit.actors.replies import DELETED, DONE, Renderer, admin_boost
 from plaudit.actors.residents import Resident, Residents
 from plaudit.engine.administer import administer
 from plaudit.engine.catching_up import backdate
@@ -31,6 +31,7 @@ from plaudit.engine.errors import NotFound
 from plaudit.engine.outcome import Elapsed
 from plaudit.engine.process import complete_on_demand, process
 from plaudit.engine.snapshot import encode_user
+from plaudit.engine.timezones import local_day
 from plaudit.engine.user import User
 from plaudit.storage.history import EventEntry
 
@@ -112,7 +113,7 @@ class Applier:
         resident = self._residents.get(key)
         outcome = complete_on_demand(resident.user if resident else None, command, self.compiled, at_ms)
         id_ = completion_id(key, outcome.user, outcome.achievement)
-        reply = self.renderer.completed(command, outcome, id_, at_ms)
+        reply = self.renderer.completed(outcome, id_, at_ms)
         entry = completion_entry(id_, outcome, number, at_ms)
         entries = [*time_entries(key, outcome.user, outcome.happenings, number), entry]
         return self._install(key, outcome.user, number, entries), reply
@@ -121,7 +122,7 @@ class Applier:
         if isinstance(command, UpdatePreferences):
             return self.renderer.preferences(user)
         if isinstance(command, CreateBoost):
-            return self.renderer.boost(command, user, at_ms)
+            return admin_boost(command, local_day(at_ms, user.profile.tz))
         return self.renderer.pause(command) if isinstance(command, PauseStreak) else DONE
 
     def _install_elapsed(self, resident: Resident, elapsed: Elapsed, number: int) -> bytes:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from msgspec import Raw
 
 from plaudit.engine.amounts import format_amount
+from plaudit.engine.ids import derive_id
 
 
 def raw_amount(amount: int) -> Raw:
@@ -24,3 +25,8 @@ def format_instant(at_ms: int) -> str:
     """Unix milliseconds as `YYYY-MM-DDTHH:mm:ss.sssZ`."""
     seconds, ms = divmod(at_ms, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+
+
+def award_id(entry_id: bytes, position: int) -> bytes:
+    """The id (16 bytes) of an award by the id of its entry in the history and its place among the entry's awards."""
+    return derive_id(entry_id, "award", position)

@@ -21,7 +21,7 @@ STRAY_DAYS = 2
 
 
 async def find_awards(
-    query: ReadPoints, system: CompiledSystem, view: UserView, state: StateStore, renderer: Renderer
+    query: ReadPoints, system: CompiledSystem, view: UserView, state: StateStore, at_ms: int, renderer: Renderer
 ) -> Reply:
     """The user's points with their last awards. O(history back to the oldest of these)."""
     awards: list[FoundAward] = []
@@ -31,7 +31,8 @@ async def find_awards(
             awards += _awards_of(entry, number)
             if len(awards) >= query.awards:
                 break
-    return renderer.points(view.user, system, awards[: query.awards])
+    today = local_day(at_ms, view.user.profile.tz)
+    return renderer.points(view.user, system, awards[: query.awards], today)
 
 
 def _awards_of(entry: EventEntry, system: int) -> Iterator[FoundAward]:

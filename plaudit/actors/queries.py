@@ -11,7 +11,7 @@ from plaudit.actors.histories import find_awards, summarize_metric, summarize_po
 from plaudit.actors.messages import Reply
 from plaudit.actors.points_scan import PointsScan
 from plaudit.actors.reads import find_live_metric, find_system
-from plaudit.actors.replies import INTERNAL_ERROR, Renderer, reject
+from plaudit.actors.replies import INTERNAL_ERROR, Renderer, level_counts, point_counts, reject
 from plaudit.actors.residents import Residents
 from plaudit.actors.user_history import UserView
 from plaudit.engine.catalog import Metric
@@ -62,7 +62,7 @@ class Queries:
         compiled, renderer = self._applier.compiled, self._applier.renderer
         if isinstance(query, ReadPoints):
             system = find_system(compiled, query.system)
-            return partial(find_awards, query, system, self._take_view(query, at_ms), self._state, renderer)
+            return partial(find_awards, query, system, self._take_view(query, at_ms), self._state, at_ms, renderer)
         if isinstance(query, Summarize):
             return self._begin_summary(query, at_ms)
         if isinstance(query, CountPoints):
@@ -82,17 +82,17 @@ class Queries:
         return partial(summarize_metric, query, metric, self._take_view(query, at_ms), self._state, at_ms, renderer)
 
     def _begin_count(self, query: CountPoints) -> Answering:
-        compiled, renderer = self._applier.compiled, self._applier.renderer
+        compiled = self._applier.compiled
         system = find_system(compiled, query.system)
         check_attribute_keys(dict(query.user_attributes), compiled.user_attributes, "user")
         if query.by == "range" and query.user_attributes:
-            return partial(self._count, query, system, renderer)
-        render = renderer.level_counts if query.by == "level" else renderer.point_counts
+            return partial(self._count, query, system)
+        render = level_counts if query.by == "level" else point_counts
         return partial(_reply, render(system, self._residents.counters))
 
-    async def _count(self, query: CountPoints, system: CompiledSystem, renderer: Renderer) -> Reply:
+    async def _count(self, query: CountPoints, system: CompiledSystem) -> Reply:
         counters = await self._scan.count(system.definition.number, query.user_attributes)
-        return renderer.point_counts(system, counters)
+        return point_counts(system, counters)
 
     def _take_view(self, query: ReadPoints | Summarize, at_ms: int) -> UserView:
         resident = self._applier.get(query)

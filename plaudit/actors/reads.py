@@ -2,6 +2,7 @@
 
 from plaudit.actors.applier import Applier
 from plaudit.actors.messages import Reply
+from plaudit.actors.replies import levels, system_boosts, user_boosts
 from plaudit.actors.residents import Residents
 from plaudit.engine.commands import (
     Read,
@@ -17,6 +18,7 @@ from plaudit.engine.commands import (
 from plaudit.engine.compiled import CompiledCatalog, CompiledMetric, CompiledSystem
 from plaudit.engine.errors import NotFound
 from plaudit.engine.identify import check_attribute_keys
+from plaudit.engine.timezones import local_day
 from plaudit.engine.user import User
 
 
@@ -40,14 +42,15 @@ class Reads:
         if isinstance(command, ReadPreferences):
             return renderer.preferences(user)
         if isinstance(command, ReadAchievements):
-            return renderer.user_achievements(user, command.include_incomplete)
+            return renderer.user_achievements(user, include_incomplete=command.include_incomplete)
         return renderer.metrics(user)
 
     def _read_item(self, command: ReadBoosts | ReadMetric, user: User, at_ms: int) -> Reply:
         """The reply to a read of one user and one item of the catalog."""
         compiled, renderer = self._applier.compiled, self._applier.renderer
         if isinstance(command, ReadBoosts):
-            return renderer.user_boosts(user, find_system(compiled, command.system), at_ms)
+            today = local_day(at_ms, user.profile.tz)
+            return user_boosts(user, find_system(compiled, command.system), today)
         return renderer.metric(user, find_live_metric(compiled, command.metric))
 
     def read_shard(self, command: ShardRead, at_ms: int) -> Reply:
@@ -58,8 +61,8 @@ class Reads:
             return renderer.achievement_stats(self._residents.counters, command.user_attributes)
         system = find_system(compiled, command.system)
         if command.part == "boosts":
-            return renderer.system_boosts(system, command.include_finished, at_ms)
-        return renderer.levels(system) if command.part == "levels" else renderer.points_system(system)
+            return system_boosts(system, local_day(at_ms, None), include_finished=command.include_finished)
+        return levels(system) if command.part == "levels" else renderer.points_system(system)
 
 
 def find_live_metric(compiled: CompiledCatalog, key: str) -> CompiledMetric:

@@ -1,16 +1,27 @@
 """From what a command did to the bytes of its response."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
 
+from plaudit.actors.achievement_replies import AchievementRenderer
 from plaudit.actors.event_log import FoundEvent, Page
 from plaudit.actors.formats import format_day, format_instant, raw_amount
 from plaudit.actors.messages import Reply
+from plaudit.actors.points_replies import (
+    FoundAward,
+    PointsRenderer,
+    count_levels,
+    count_points,
+    render_admin_boost,
+    render_level,
+    render_system_boosts,
+    render_user_boosts,
+)
 from plaudit.actors.streak_replies import render_event_streak, render_preferences, render_streak
 from plaudit.actors.wire import (
-    AchievementBase,
+    AchievementCompletion,
     AdminStreakPause,
     ErrorResponse,
     EventPage,
@@ -19,18 +30,18 @@ from plaudit.actors.wire import (
     LoggedEvent,
     MetricResponse,
     Owners,
-    PointsBase,
-    TriggerResponse,
+    SummaryRow,
     UserResponse,
 )
 from plaudit.engine.amounts import unpack_amount
-from plaudit.engine.catalog import Achievement, Catalog, Metric, PointsSystem, PointsTrigger
-from plaudit.engine.commands import PauseStreak, RecordEvent
-from plaudit.engine.compiled import CompiledCatalog, CompiledMetric
-from plaudit.engine.compiling import metric_value_amount
-from plaudit.engine.errors import Forbidden, Needless, NotFound, Rejected
+from plaudit.engine.catalog import Achievement, Metric
+from plaudit.engine.commands import CreateBoost, PauseStreak, RecordEvent
+from plaudit.engine.compiled import CompiledCatalog, CompiledMetric, CompiledSystem
+from plaudit.engine.errors import Forbidden, Invalid, Needless, NotFound, Rejected
 from plaudit.engine.ids import format_id
-from plaudit.engine.outcome import Award, Outcome
+from plaudit.engine.outcome import Completion, Outcome
+from plaudit.engine.summaries import PeriodTotal
+from plaudit.engine.tally import Counter
 from plaudit.engine.user import User
 from plaudit.storage.history import AwardEntry
 
@@ -57,10 +68,8 @@ class Renderer:
     """Renders responses under one version of the catalog; what depends on the catalog alone is encoded once."""
 
     def __init__(self, catalog: CompiledCatalog) -> None:
-        self._metric_keys = {metric.key: metric for metric in catalog.catalog.metrics}
-        self._achievements = {a.number: self._achievement_fragment(a) for a in catalog.catalog.achievements}
-        self._systems = {system.number: _system_fragment(system) for system in catalog.catalog.points_systems}
-        self._triggers = _trigger_fragments(catalog.catalog)
+        self._achievements = AchievementRenderer(catalog)
+        self._points = PointsRenderer(catalog)
         self._metric_names = {metric.number: metric.key for metric in catalog.catalog.metrics}
         self._achievement_keys = {a.number: a.key for a in catalog.catalog.achievements}
         self._award_names = {
@@ -76,9 +85,9 @@ class Renderer:
             event_id=format_id(event.event_id),
             metric_id=outcome.metric.definition.id,
             total=raw_amount(outcome.total),
-            achievements=[self._achieved(achievement, at_ms) for achievement in outcome.completed],
+            achievements=self._achievements.all_achieved(outcome.completed, at_ms) if outcome.completed else [],
             current_streak=render_event_streak(outcome.user, self._compiled, outcome.streak_extended),
-            points=self._points(outcome.awards, at_ms) if outcome.awards else {},
+            points=self._points.given(outcome.awards, event.event_id, at_ms) if outcome.awards else {},
             leaderboards={},
             idempotency_key=msgspec.UNSET if event.idempotency_key is None else event.idempotency_key,
             idempotent_replayed=msgspec.UNSET if event.idempotency_key is None else False,
@@ -99,6 +108,22 @@ class Renderer:
             idempotent_replayed=True,
         )
         return Reply(202, _encoder.encode(response))
+
+    def completed(self, outcome: Completion, completion_id: bytes, at_ms: int) -> Reply:
+        """201: what the completion of an achievement did."""
+        others = (a for a in outcome.completed if a.number != outcome.achievement.number)
+        response = AchievementCompletion(
+            completion_id=format_id(completion_id),
+            achievement=self._achievements.achieved(outcome.achievement, at_ms),
+            points=self._points.given(outcome.awards, completion_id, at_ms),
+            achievements=self._achievements.all_achieved(others, at_ms),
+        )
+        return Reply(201, _encoder.encode(response))
+
+    def already_completed(self, achievement: Achievement, completion_id: bytes, achieved_ms: int) -> Reply:
+        """202: the user has completed the achievement before (Q-40)."""
+        achieved = self._achievements.achieved(achievement, achieved_ms)
+        return Reply(202, _encoder.encode(AchievementCompletion(format_id(completion_id), achieved, {}, [])))
 
     def user(self, user_id: str, user: User) -> Reply:
         """200: the profile."""
@@ -121,6 +146,34 @@ class Renderer:
     def metrics(self, user: User) -> Reply:
         """200: all live metrics with their achievements; locked ones only if the user has them (Q-66)."""
         return Reply(200, _encoder.encode([self._metric(m, user) for m in self._compiled.metrics.values()]))
+
+    def metric(self, user: User, metric: CompiledMetric) -> Reply:
+        """200: one metric."""
+        return Reply(200, _encoder.encode(self._metric(metric, user)))
+
+    def user_achievements(self, user: User, *, include_incomplete: bool) -> Reply:
+        """200: a part of the answer, for the gateway to complete with what all shards have counted."""
+        return Reply(200, _encoder.encode(self._achievements.of_user(user, include_incomplete=include_incomplete)))
+
+    def achievement_stats(self, counters: Mapping[Counter, int], attributes: tuple[tuple[str, str], ...]) -> Reply:
+        """200: a shard's part of the answer, for the gateway to merge."""
+        return Reply(200, _encoder.encode(self._achievements.counted(counters, attributes)))
+
+    def points(self, user: User, system: CompiledSystem, awards: Sequence[FoundAward], today: int) -> Reply:
+        """200: a user's points with these awards, on a day of theirs."""
+        return Reply(200, _encoder.encode(self._points.of_user(user, system, awards, today)))
+
+    def points_system(self, system: CompiledSystem) -> Reply:
+        """200: a points system with its active triggers."""
+        return Reply(200, _encoder.encode(self._points.system(system)))
+
+    def metric_summary(self, rows: Iterable[PeriodTotal]) -> Reply:
+        """200: what periods of a metric, in amounts, came to."""
+        return _summary(rows, raw_amount)
+
+    def points_summary(self, rows: Iterable[PeriodTotal]) -> Reply:
+        """200: what periods of points came to."""
+        return _summary(rows, lambda points: Raw(str(points).encode()))
 
     def streak(self, user: User, periods: int) -> Reply:
         """200: the streak with its last periods, for a user who has been advanced to now."""
@@ -182,95 +235,44 @@ class Renderer:
             name=definition.name,
             status="active",
             current=raw_amount(user.totals.get(definition.number, 0)),
-            achievements=[
-                self._achieved(achievement, user.completions.get(achievement.number))
-                for achievement in metric.shown
-                if achievement.status == "active" or achievement.number in user.completions
-            ],
+            achievements=self._achievements.of_metric(metric, user),
         )
 
-    def _achieved(self, achievement: Achievement, at_ms: int | None) -> Raw:
-        at = "null" if at_ms is None else f'"{format_instant(at_ms)}"'
-        return Raw(b'%b,"achievedAt":%b}' % (self._achievements[achievement.number], at.encode()))
 
-    def _achievement_fragment(self, achievement: Achievement) -> bytes:
-        """The achievement's object without its closing brace."""
-        metric = self._metric_keys[achievement.metric]
-        base = AchievementBase(
-            id=achievement.id,
-            key=achievement.key,
-            name=achievement.name,
-            trigger=achievement.trigger,
-            description=achievement.description,
-            badge_url=achievement.badge_url,
-            user_attributes=(),
-            metric_id=metric.id,
-            metric_value=raw_amount(metric_value_amount(achievement)),
-            metric_name=metric.name,
-            event_attributes=(),
-        )
-        return _encoder.encode(base)[:-1]
-
-    def _points(self, awards: Iterable[Award], at_ms: int) -> dict[str, Raw]:
-        by_system: dict[str, list[Award]] = {}
-        for award in awards:
-            by_system.setdefault(award.system.key, []).append(award)
-        return {key: self._event_points(group, format_instant(at_ms)) for key, group in by_system.items()}
-
-    def _event_points(self, awards: list[Award], at: str) -> Raw:
-        """One system's `EventPoints`: newest award first."""
-        first, last = awards[0], awards[-1]
-        objects = b",".join(
-            b'{"id":"%b","awarded":%d,"date":"%b","total":%d,"trigger":%b,"boosts":[]}'
-            % (
-                format_id(award.id).encode(),
-                award.awarded,
-                at.encode(),
-                award.total,
-                self._triggers[award.system.number, award.trigger.number],
-            )
-            for award in reversed(awards)
-        )
-        added = last.total - first.total + first.awarded
-        system = self._systems[first.system.number]
-        return Raw(b'%b,"total":%d,"added":%d,"awards":[%b]}' % (system, last.total, added, objects))
+def levels(system: CompiledSystem) -> Reply:
+    """200: the levels of a system, by ascending points."""
+    return Reply(200, _encoder.encode([render_level(level) for level in system.levels]))
 
 
-def _system_fragment(system: PointsSystem) -> bytes:
-    """A points system's object without its closing brace."""
-    base = PointsBase(
-        id=system.id,
-        key=system.key,
-        name=system.name,
-        description=system.description,
-        badge_url=system.badge_url,
-        max_points=system.max_points,
+def level_counts(system: CompiledSystem, counters: Mapping[Counter, int]) -> Reply:
+    """200: a shard's part of a level summary, for the gateway to merge. 422 for a system without levels."""
+    if not system.levels:
+        return reject(Invalid(f"key: expected a points system with levels, {system.definition.key!r} has none"))
+    return Reply(200, _encoder.encode(count_levels(system, counters)))
+
+
+def point_counts(system: CompiledSystem, counters: Mapping[Counter, int]) -> Reply:
+    """200: a shard's part of a points summary, for the gateway to merge."""
+    return Reply(200, _encoder.encode(count_points(system, counters)))
+
+
+def system_boosts(system: CompiledSystem, today: int, *, include_finished: bool) -> Reply:
+    """200: the boosts of a system for all users, as they stand on a day."""
+    return Reply(200, _encoder.encode(render_system_boosts(system, today, include_finished=include_finished)))
+
+
+def user_boosts(user: User, system: CompiledSystem, today: int) -> Reply:
+    """200: what multiplies a user's points on a day of theirs."""
+    return Reply(200, _encoder.encode(render_user_boosts(user, system, today)))
+
+
+def admin_boost(command: CreateBoost, today: int) -> Reply:
+    """201: a new boost of one user, as it stands on a day of theirs."""
+    return Reply(201, _encoder.encode(render_admin_boost(command, today)))
+
+
+def _summary(rows: Iterable[PeriodTotal], render: Callable[[int], Raw]) -> Reply:
+    return Reply(
+        200,
+        _encoder.encode([SummaryRow(format_day(row.first_day), render(row.total), render(row.change)) for row in rows]),
     )
-    return _encoder.encode(base)[:-1]
-
-
-def _trigger_fragments(catalog: Catalog) -> dict[tuple[int, int], bytes]:
-    """Every trigger's object, by the numbers of system and trigger."""
-    metrics = {metric.key: metric for metric in catalog.metrics}
-
-    def fragment(trigger: PointsTrigger) -> bytes:
-        response = TriggerResponse(
-            id=trigger.id,
-            type=trigger.type,
-            points=trigger.points,
-            status="archived" if trigger.archived else trigger.status,
-            user_attributes=(),
-            event_attributes=(),
-            created=format_instant(trigger.created_ms),
-            updated=format_instant(trigger.updated_ms),
-            metric_id=metrics[trigger.metric].id,
-            metric_name=metrics[trigger.metric].name,
-            metric_threshold=trigger.metric_threshold,
-        )
-        return _encoder.encode(response)
-
-    return {
-        (system.number, trigger.number): fragment(trigger)
-        for system in catalog.points_systems
-        for trigger in system.triggers
-    }

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from plaudit.engine.catalog import EvaluationMode, Frequency
+from plaudit.engine.catalog import AchievementTrigger, EvaluationMode, Frequency, Rounding, TriggerType
 from plaudit.engine.commands import Position
 
 
@@ -28,20 +28,69 @@ class UserResponse(Struct, frozen=True, rename="camel"):
     updated: str
 
 
+class KeyValue(Struct, frozen=True):
+    """`KV`: an attribute and its value."""
+
+    key: str
+    value: str
+
+
 class AchievementBase(Struct, frozen=True, rename="camel"):
-    """`Achievement` with a metric trigger."""
+    """`Achievement`. What belongs to another trigger is UNSET; `event_attribute` is for old SDKs."""
 
     id: str
     key: str
     name: str
-    trigger: Literal["metric"]
+    trigger: AchievementTrigger
     description: str | None
     badge_url: str | None
-    user_attributes: tuple[()]
-    metric_id: str
-    metric_value: Raw
-    metric_name: str
-    event_attributes: tuple[()]
+    user_attributes: list[KeyValue]
+    metric_id: str | UnsetType = UNSET
+    metric_value: Raw | UnsetType = UNSET
+    metric_name: str | UnsetType = UNSET
+    event_attributes: list[KeyValue] | UnsetType = UNSET
+    event_attribute: KeyValue | UnsetType = UNSET
+    streak_length: int | UnsetType = UNSET
+    anniversary_years: int | UnsetType = UNSET
+    achievement_ids: list[str] | UnsetType = UNSET
+
+
+class AchievementPart(Struct, frozen=True):
+    """A `UserAchievement` by its id, without what has to be asked of all shards."""
+
+    id: str
+    body: Raw
+
+
+class UserAchievementsPart(Struct, frozen=True):
+    """A shard's part of a user's achievements, for the gateway to complete."""
+
+    achievements: list[AchievementPart]
+
+
+class CountedAchievement(Struct, frozen=True):
+    """An `Achievement` and how many of a shard's users have completed it. Those that are not listed are for users."""
+
+    id: str
+    completions: int
+    listed: bool
+    body: Raw
+
+
+class AchievementStatsPart(Struct, frozen=True):
+    """A shard's part of all achievements, for the gateway to merge."""
+
+    users: int
+    achievements: list[CountedAchievement]
+
+
+class AchievementCompletion(Struct, frozen=True, rename="camel"):
+    """`AchievementCompletion`; `achievements` has what was completed with it."""
+
+    completion_id: str
+    achievement: Raw
+    points: dict[str, Raw]
+    achievements: list[Raw]
 
 
 class MetricResponse(Struct, frozen=True, rename="camel"):
@@ -156,19 +205,113 @@ class Owners(Struct, frozen=True):
 
 
 class TriggerResponse(Struct, frozen=True, rename="camel"):
-    """`PointsTrigger` of type metric."""
+    """`PointsTrigger`. What belongs to another type is UNSET; `event_attribute` is for old SDKs."""
 
     id: str
-    type: Literal["metric"]
+    key: str
+    type: TriggerType
     points: int
     status: Literal["active", "inactive", "archived"]
-    user_attributes: tuple[()]
-    event_attributes: tuple[()]
+    user_attributes: list[KeyValue]
     created: str
     updated: str
-    metric_id: str
-    metric_name: str
-    metric_threshold: int
+    metric_id: str | UnsetType = UNSET
+    metric_name: str | UnsetType = UNSET
+    metric_threshold: int | UnsetType = UNSET
+    event_attributes: list[KeyValue] | UnsetType = UNSET
+    event_attribute: KeyValue | UnsetType = UNSET
+    achievement_id: str | UnsetType = UNSET
+    achievement_name: str | UnsetType = UNSET
+    streak_length_threshold: int | UnsetType = UNSET
+    time_unit: Literal["hour", "day"] | UnsetType = UNSET
+    time_interval: int | UnsetType = UNSET
+
+
+BoostStatus = Literal["active", "scheduled", "finished"]
+
+
+class BoostResponse(Struct, frozen=True, rename="camel"):
+    """`PointsBoost`."""
+
+    id: str
+    name: str
+    status: BoostStatus
+    start: str
+    end: str | None
+    multiplier: Raw
+    rounding: Rounding
+
+
+class AdminPointsBoost(Struct, frozen=True, rename="camel"):
+    """`AdminPointsBoost` of one user."""
+
+    id: str
+    name: str
+    status: BoostStatus
+    start: str
+    end: str | None
+    multiplier: Raw
+    rounding: Rounding
+    user_id: str
+
+
+class LevelResponse(Struct, frozen=True, rename="camel"):
+    """`PointsLevel`."""
+
+    id: str
+    key: str
+    name: str
+    description: str
+    badge_url: str | None
+    points: int
+
+
+class CountedLevel(Struct, frozen=True):
+    """A `PointsLevel` and how many of a shard's users are at it."""
+
+    id: str
+    users: int
+    body: Raw
+
+
+class LevelCountsPart(Struct, frozen=True):
+    """A shard's part of a level summary, for the gateway to merge."""
+
+    levels: list[CountedLevel]
+
+
+class PointCountsPart(Struct, frozen=True):
+    """A shard's part of a points summary, for the gateway to merge: how many users there are, and in which bucket."""
+
+    users: int
+    buckets: dict[int, int]
+
+
+class PointsRangeResponse(Struct, frozen=True, rename={"first": "from", "last": "to"}):
+    """`PointsRange`."""
+
+    first: int
+    last: int
+    users: int
+
+
+class SummaryRow(Struct, frozen=True):
+    """A period of an event summary, by its first day."""
+
+    date: str
+    total: Raw
+    change: Raw
+
+
+class AwardResponse(Struct, frozen=True):
+    """`PointsAward`."""
+
+    id: str
+    awarded: int
+    date: str
+    total: int
+    trigger: Raw
+    boosts: list[Raw]
 
 
 class PointsBase(Struct, frozen=True, rename="camel"):
@@ -180,6 +323,32 @@ class PointsBase(Struct, frozen=True, rename="camel"):
     description: str | None
     badge_url: str | None
     max_points: int | None
+
+
+class UserPoints(Struct, frozen=True, rename="camel"):
+    """`GetUserPoints`."""
+
+    id: str
+    key: str
+    name: str
+    description: str | None
+    badge_url: str | None
+    max_points: int | None
+    total: int
+    level: Raw
+    awards: list[AwardResponse]
+
+
+class PointsSystemResponse(Struct, frozen=True, rename="camel"):
+    """`PointsSystem`: with its active triggers."""
+
+    id: str
+    key: str
+    name: str
+    description: str | None
+    badge_url: str | None
+    max_points: int | None
+    triggers: list[Raw]
 
 
 class EventResponse(Struct, frozen=True, rename="camel"):
