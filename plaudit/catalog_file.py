@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from plaudit.engine.document import Document, find_problems
+from plaudit.engine.document import Document
+from plaudit.engine.problems import find_problems
 
 _TABLE = re.compile(r"\.(?P<name>\w+)(?:\[(?P<position>\d+)\])?")
 

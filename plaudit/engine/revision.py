@@ -2,34 +2,32 @@
 
 from collections.abc import Iterable
 from typing import TypeVar
-from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
+from plaudit.engine.backdating import gives_something
 from plaudit.engine.catalog import (
+    Accumulator,
     Achievement,
-    Attribute,
     Catalog,
     Item,
-    Metric,
     PointsSystem,
     PointsTrigger,
     StreakMetric,
     StreakSettings,
 )
-from plaudit.engine.document import (
-    AchievementEntry,
-    AttributeEntry,
-    Document,
-    MetricEntry,
-    PointsEntry,
-    StreakEntry,
-    TriggerEntry,
+from plaudit.engine.compiling import sort_filter
+from plaudit.engine.document import Document, PointsEntry, StreakEntry
+from plaudit.engine.items import (
+    to_achievement,
+    to_attribute,
+    to_boost,
+    to_level,
+    to_metric,
+    to_points_system,
+    to_trigger,
 )
 from plaudit.engine.settings import make_freezes
-
-NAMESPACE = UUID("6b3c1d4e-6a53-5a0e-9d4f-0d2f5a7c9e11")
-"""Ids derive from it, so the same file gives the same ids on every installation."""
 
 AnyItem = TypeVar("AnyItem", bound=Item)
 
@@ -42,15 +40,54 @@ def revise(catalog: Catalog, document: Document, now_ms: int) -> Catalog:
     """
     revised = Catalog(
         version=catalog.version,
-        metrics=_merge(catalog.metrics, (_metric(entry, now_ms) for entry in document.metrics), now_ms),
-        attributes=_merge(catalog.attributes, (_attribute(entry, now_ms) for entry in document.attributes), now_ms),
+        metrics=_merge(catalog.metrics, (to_metric(entry, now_ms) for entry in document.metrics), now_ms),
+        attributes=_merge(catalog.attributes, (to_attribute(entry, now_ms) for entry in document.attributes), now_ms),
         achievements=_merge(
-            catalog.achievements, (_achievement(entry, now_ms) for entry in document.achievements), now_ms
+            catalog.achievements, (to_achievement(entry, now_ms) for entry in document.achievements), now_ms
         ),
         points_systems=_points_systems(catalog.points_systems, document.points, now_ms),
         streaks=_streaks(catalog.streaks, document.streak, now_ms),
     )
-    return catalog if revised == catalog else replace(revised, version=catalog.version + 1)
+    return next_version(catalog, revised, now_ms)
+
+
+def next_version(current: Catalog, changed: Catalog, now_ms: int) -> Catalog:
+    """The version after `current` that has what is in `changed`; `current` itself if that is the same.
+
+    Says what has to be done about users who are there already: see `Catalog`.
+    """
+    changed = replace(
+        changed,
+        version=current.version,
+        accumulators=_accumulators(current.accumulators, changed),
+        filling=current.filling,
+        backdating=current.backdating,
+        backdating_ms=current.backdating_ms,
+    )
+    if changed == current:
+        return current
+    version = current.version + 1
+    if len(changed.accumulators) > len(current.accumulators):
+        changed = replace(changed, filling=version)
+    if gives_something(current, changed):
+        changed = replace(changed, backdating=version, backdating_ms=now_ms)
+    return replace(changed, version=version)
+
+
+def _accumulators(current: tuple[Accumulator, ...], catalog: Catalog) -> tuple[Accumulator, ...]:
+    """Those that there are, and those that achievements and triggers need in addition."""
+    filtered: list[Achievement | PointsTrigger] = [a for a in catalog.achievements if not a.archived]
+    filtered += (t for system in catalog.points_systems for t in system.triggers if not t.archived)
+    wanted = [(each.metric or "", sort_filter(each.event_attributes)) for each in filtered if each.event_attributes]
+    known = {(accumulator.metric, accumulator.event_attributes) for accumulator in current}
+    new = [each for each in dict.fromkeys(wanted) if each not in known]
+    return (
+        *current,
+        *(
+            Accumulator(number=number, metric=metric, event_attributes=values)
+            for number, (metric, values) in enumerate(new, len(current) + 1)
+        ),
+    )
 
 
 def _streaks(current: StreakSettings, entry: StreakEntry | None, now_ms: int) -> StreakSettings:
@@ -80,98 +117,48 @@ def _updated(item: AnyItem, wanted: AnyItem | None, now_ms: int) -> AnyItem:
     if wanted is None:
         return item if item.archived else replace(item, archived=True, updated_ms=now_ms)
     same = replace(wanted, number=item.number, created_ms=item.created_ms, updated_ms=item.updated_ms)
+    if isinstance(item, PointsTrigger) and isinstance(same, PointsTrigger):
+        same = replace(same, activated_ms=item.activated_ms)
     return item if same == item else replace(same, updated_ms=now_ms)
 
 
 def _points_systems(
     current: tuple[PointsSystem, ...], entries: tuple[PointsEntry, ...], now_ms: int
 ) -> tuple[PointsSystem, ...]:
-    triggers = {system.id: system.triggers for system in current}
+    systems = {system.id: system for system in current}
     wanted = []
     for entry in entries:
-        system = _points_system(entry, now_ms)
+        system = to_points_system(entry, now_ms)
+        old = systems.get(system.id, system)
+        triggers = _merge(old.triggers, (to_trigger(entry, t, now_ms) for t in entry.triggers), now_ms)
         wanted.append(
             replace(
                 system,
-                triggers=_merge(
-                    triggers.get(system.id, ()), (_trigger(entry, t, now_ms) for t in entry.triggers), now_ms
-                ),
+                triggers=_activated(old.triggers, triggers, now_ms),
+                boosts=_merge(old.boosts, (to_boost(entry, b, now_ms) for b in entry.boosts), now_ms),
+                levels=_merge(old.levels, (to_level(entry, level, now_ms) for level in entry.levels), now_ms),
             )
         )
     return _merge(current, wanted, now_ms)
 
 
-def _id(kind: str, key: str) -> str:
-    return str(uuid5(NAMESPACE, f"{kind}:{key}"))
-
-
-def _metric(entry: MetricEntry, now_ms: int) -> Metric:
-    return Metric(
-        number=0,
-        id=_id("metric", entry.key),
-        key=entry.key,
-        name=entry.name,
-        created_ms=now_ms,
-        updated_ms=now_ms,
-        unit_type=entry.unit_type,
-        units=entry.units,
+def _activated(
+    old: tuple[PointsTrigger, ...], new: tuple[PointsTrigger, ...], now_ms: int
+) -> tuple[PointsTrigger, ...]:
+    """The new triggers; of those that have become active, or count other intervals, time counts from now on."""
+    known = {trigger.id: trigger for trigger in old}
+    return tuple(
+        trigger if _has_counted(known.get(trigger.id), trigger) else replace(trigger, activated_ms=now_ms)
+        for trigger in new
     )
 
 
-def _attribute(entry: AttributeEntry, now_ms: int) -> Attribute:
-    return Attribute(
-        number=0,
-        id=_id(f"{entry.type} attribute", entry.key),
-        key=entry.key,
-        name=entry.name,
-        created_ms=now_ms,
-        updated_ms=now_ms,
-        type=entry.type,
-    )
-
-
-def _achievement(entry: AchievementEntry, now_ms: int) -> Achievement:
-    return Achievement(
-        number=0,
-        id=_id("achievement", entry.key),
-        key=entry.key,
-        name=entry.name,
-        created_ms=now_ms,
-        updated_ms=now_ms,
-        description=entry.description,
-        badge_url=entry.badge_url,
-        status=entry.status,
-        trigger=entry.trigger,
-        metric=entry.metric,
-        metric_value=entry.metric_value,
-    )
-
-
-def _points_system(entry: PointsEntry, now_ms: int) -> PointsSystem:
-    return PointsSystem(
-        number=0,
-        id=_id("points system", entry.key),
-        key=entry.key,
-        name=entry.name,
-        created_ms=now_ms,
-        updated_ms=now_ms,
-        description=entry.description,
-        badge_url=entry.badge_url,
-        max_points=entry.max_points,
-    )
-
-
-def _trigger(system: PointsEntry, entry: TriggerEntry, now_ms: int) -> PointsTrigger:
-    return PointsTrigger(
-        number=0,
-        id=_id("points trigger", f"{system.key}/{entry.key}"),
-        key=entry.key,
-        name=entry.key,
-        created_ms=now_ms,
-        updated_ms=now_ms,
-        type=entry.type,
-        status=entry.status,
-        points=entry.points,
-        metric=entry.metric,
-        metric_threshold=entry.metric_threshold,
+def _has_counted(before: PointsTrigger | None, trigger: PointsTrigger) -> bool:
+    if trigger.archived or trigger.status == "inactive":
+        return True
+    return (
+        before is not None
+        and not before.archived
+        and before.status == "active"
+        and (before.time_unit, before.time_interval) == (trigger.time_unit, trigger.time_interval)
     )

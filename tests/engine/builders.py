@@ -6,11 +6,11 @@ from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from hypothesis import settings
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from plaudit.engine.administer import administer
 from plaudit.engine.catalog import Catalog, Frequency
-from plaudit.engine.commands import Administer, EndPause, PauseStreak, RecordEvent, UserFields
+from plaudit.engine.commands import Administer, CompleteAchievement, EndPause, PauseStreak, RecordEvent, UserFields
 from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.document import (
@@ -25,8 +25,8 @@ from plaudit.engine.document import (
     TriggerEntry,
 )
 from plaudit.engine.elapse import elapse
-from plaudit.engine.outcome import Outcome
-from plaudit.engine.process import process
+from plaudit.engine.outcome import Completion, Elapsed, Happening, Outcome
+from plaudit.engine.process import complete_on_demand, process
 from plaudit.engine.revision import revise
 from plaudit.engine.streak_history import PeriodView, view_history
 from plaudit.engine.streaks import StreakView, view_streak
@@ -147,6 +147,8 @@ class Player:
         self.sent = 0
         self.now_ms = 0
         """When something last happened."""
+        self.happenings: list[Happening] = []
+        """What time alone has brought so far."""
 
     @property
     def state(self) -> User:
@@ -164,22 +166,56 @@ class Player:
         """The length of the streak as callers see it."""
         return self.view.length
 
-    def sends(self, local: str, value: str = "1", metric: str = "words", *, zone: str = "", fold: int = 0) -> Outcome:
-        """Send an event at a local time; with a `zone`, from there and from then on."""
-        moved = bool(zone) or self.user is None
+    def sends(
+        self,
+        local: str,
+        value: str = "1",
+        metric: str = "words",
+        *,
+        zone: str = "",
+        fold: int = 0,
+        carrying: dict[str, str] | None = None,
+        being: dict[str, str] | None = None,
+        signed_up: str | UnsetType | None = UNSET,
+    ) -> Outcome:
+        """Send an event at a local time, with attributes; with a `zone` or user attributes, so from then on."""
+        fields = self.fields(zone, being, signed_up)
+        return self.sends_at(instant(local, self.zone, fold), value, metric, fields, carrying)
+
+    def fields(
+        self, zone: str = "", being: dict[str, str] | None = None, signed_up: str | UnsetType | None = UNSET
+    ) -> UserFields:
+        """What a request says of the user."""
+        has_moved = bool(zone) or self.user is None
         self.zone = zone or self.zone
-        fields = UserFields(tz=self.zone if moved else UNSET)
-        return self.sends_at(instant(local, self.zone, fold), value, metric, fields)
+        return UserFields(tz=self.zone if has_moved else UNSET, attributes=being or UNSET, sign_up_date=signed_up)
 
     def sends_at(
-        self, now_ms: int, value: str = "1", metric: str = "words", fields: UserFields | None = None
+        self,
+        now_ms: int,
+        value: str = "1",
+        metric: str = "words",
+        fields: UserFields | None = None,
+        carrying: dict[str, str] | None = None,
     ) -> Outcome:
         """Send an event at an instant."""
         self.sent += 1
-        sent = event(value, metric, number=self.sent, fields=fields or UserFields(tz=self.zone))
+        sent = event(value, metric, number=self.sent, fields=fields or UserFields(tz=self.zone), attributes=carrying)
         outcome = process(self.user, sent, self.catalog, now_ms)
         self.user, self.now_ms = outcome.user, now_ms
+        self.happenings += outcome.happenings
         return outcome
+
+    def completes(self, local: str, key: str, *, zone: str = "", being: dict[str, str] | None = None) -> Completion:
+        """Ask for the completion of an achievement at a local time."""
+        fields = self.fields(zone, being)
+        self.now_ms = instant(local, self.zone)
+        completion = complete_on_demand(
+            self.user, CompleteAchievement("sam", key, fields), self.catalog, self.now_ms
+        )
+        self.user = completion.user
+        self.happenings += completion.happenings
+        return completion
 
     def streak_after(self, *locals_: str) -> int:
         """The length of the daily streak after an event of 1 at each of the local times."""
@@ -202,7 +238,11 @@ class Player:
 
     def waits_until(self, now_ms: int) -> Self:
         """Let time pass until an instant."""
-        self.user, self.now_ms = elapse(self.state, self.catalog, now_ms).user, now_ms
+        return self._becomes(elapse(self.state, self.catalog, now_ms), now_ms)
+
+    def _becomes(self, elapsed: Elapsed, now_ms: int) -> Self:
+        self.user, self.now_ms = elapsed.user, now_ms
+        self.happenings += elapsed.happenings
         return self
 
     def asks(self, local: str, command: Administer) -> Self:
@@ -211,8 +251,7 @@ class Player:
 
     def asks_at(self, now_ms: int, command: Administer) -> Self:
         """Have a command carried out at an instant."""
-        self.user, self.now_ms = administer(self.state, command, self.catalog, now_ms).user, now_ms
-        return self
+        return self._becomes(administer(self.state, command, self.catalog, now_ms), now_ms)
 
     def pauses(self, today: str, first: str, last: str, number: int = 1) -> Self:
         """Pause the streak from one day through another; the pause has the id of the number."""

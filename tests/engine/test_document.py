@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from plaudit.engine.document import AttributeEntry, Document, StreakEntry, find_problems
+from plaudit.engine.document import AttributeEntry, Document, StreakEntry
+from plaudit.engine.problems import find_problems
 from tests.engine.builders import achievement, document, frozen, streak, system, trigger
 
 

@@ -1,0 +1,158 @@
+"""From the tables of a document to items of the catalog."""
+
+from uuid import UUID, uuid5
+
+from plaudit.engine.catalog import (
+    Achievement,
+    Attribute,
+    AttributeValue,
+    Filter,
+    Metric,
+    PointsBoost,
+    PointsLevel,
+    PointsSystem,
+    PointsTrigger,
+)
+from plaudit.engine.compiling import sort_filter
+from plaudit.engine.document import (
+    AchievementEntry,
+    AttributeEntry,
+    Attributes,
+    BoostEntry,
+    LevelEntry,
+    MetricEntry,
+    PointsEntry,
+    TriggerEntry,
+)
+
+NAMESPACE = UUID("6b3c1d4e-6a53-5a0e-9d4f-0d2f5a7c9e11")
+"""Ids derive from it, so the same file gives the same ids on every installation."""
+
+
+def _id(kind: str, key: str) -> str:
+    return str(uuid5(NAMESPACE, f"{kind}:{key}"))
+
+
+def to_metric(entry: MetricEntry, now_ms: int) -> Metric:
+    """A metric, not numbered yet, created at `now_ms`."""
+    return Metric(
+        number=0,
+        id=_id("metric", entry.key),
+        key=entry.key,
+        name=entry.name,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        unit_type=entry.unit_type,
+        units=entry.units,
+    )
+
+
+def to_attribute(entry: AttributeEntry, now_ms: int) -> Attribute:
+    """The same for an attribute."""
+    return Attribute(
+        number=0,
+        id=_id(f"{entry.type} attribute", entry.key),
+        key=entry.key,
+        name=entry.name,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        type=entry.type,
+    )
+
+
+def to_achievement(entry: AchievementEntry, now_ms: int) -> Achievement:
+    """The same for an achievement."""
+    return Achievement(
+        number=0,
+        id=_id("achievement", entry.key),
+        key=entry.key,
+        name=entry.name,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        description=entry.description,
+        badge_url=entry.badge_url,
+        status=entry.status,
+        trigger=entry.trigger,
+        metric=entry.metric,
+        metric_value=entry.metric_value,
+        streak_length=entry.streak_length,
+        anniversary_years=entry.anniversary_years,
+        achievements=entry.achievements or (),
+        user_attributes=_filter(entry.user_attributes),
+        event_attributes=_filter(entry.event_attributes),
+    )
+
+
+def to_points_system(entry: PointsEntry, now_ms: int) -> PointsSystem:
+    """The same for a points system, without what is in it."""
+    return PointsSystem(
+        number=0,
+        id=_id("points system", entry.key),
+        key=entry.key,
+        name=entry.name,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        description=entry.description,
+        badge_url=entry.badge_url,
+        max_points=entry.max_points,
+    )
+
+
+def to_trigger(system: PointsEntry, entry: TriggerEntry, now_ms: int) -> PointsTrigger:
+    """The same for a trigger of a points system; time does not count for it yet."""
+    return PointsTrigger(
+        number=0,
+        id=_id("points trigger", f"{system.key}/{entry.key}"),
+        key=entry.key,
+        name=entry.key,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        type=entry.type,
+        status=entry.status,
+        points=entry.points or 0,
+        metric=entry.metric,
+        metric_threshold=entry.metric_threshold,
+        achievement=entry.achievement,
+        streak_length=entry.streak_length,
+        time_unit=entry.time_unit,
+        time_interval=entry.time_interval,
+        user_attributes=_filter(entry.user_attributes),
+        event_attributes=_filter(entry.event_attributes),
+        block_if_out_of_points=entry.block_if_out_of_points,
+    )
+
+
+def to_boost(system: PointsEntry, entry: BoostEntry, now_ms: int) -> PointsBoost:
+    """The same for a boost of a points system."""
+    return PointsBoost(
+        number=0,
+        id=_id("points boost", f"{system.key}/{entry.key}"),
+        key=entry.key,
+        name=entry.name,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        start_day=entry.start.toordinal(),
+        end_day=None if entry.end is None else entry.end.toordinal(),
+        multiplier=entry.multiplier,
+        rounding=entry.rounding,
+        user_attributes=_filter(entry.user_attributes),
+    )
+
+
+def to_level(system: PointsEntry, entry: LevelEntry, now_ms: int) -> PointsLevel:
+    """The same for a level of a points system."""
+    return PointsLevel(
+        number=0,
+        id=_id("points level", f"{system.key}/{entry.key}"),
+        key=entry.key,
+        name=entry.name,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        points=entry.points,
+        description=entry.description,
+        badge_url=entry.badge_url,
+    )
+
+
+def _filter(attributes: Attributes) -> Filter:
+    return sort_filter(tuple(AttributeValue(key, value) for key, value in attributes.items()))
