@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from plaudit.actors.messages import Reply
 from plaudit.actors.shard_client import ShardClient
-from plaudit.engine.commands import Query, Read, UserKey, Write, user_key
+from plaudit.engine.commands import Query, Read, ShardRead, UserKey, Write, user_key
 
 
 def shard_of(key: UserKey, shards: int) -> int:
@@ -23,6 +23,7 @@ class Router:
         self._clients = [ShardClient(address, gateway) for address in addresses]
         self._query_clients = [ShardClient(address, gateway + 1) for address in addresses]
         """Connections of their own for what may take a while: a batch is answered as a whole."""
+        self._turn = 0
 
     def start(self) -> None:
         """Begin to connect."""
@@ -49,6 +50,17 @@ class Router:
     def call(self, command: Write | Read) -> "asyncio.Future[Reply]":
         """Send a command to its user; the future is the reply, however long it takes. Raises NotSent, at once."""
         return self._clients[shard_of(user_key(command), len(self._clients))].call(command)
+
+    def call_any(self, command: ShardRead) -> "asyncio.Future[Reply]":
+        """Send a command to a shard that is open, if one is; they take turns. Raises NotSent, at once."""
+        self._turn += 1
+        shards = len(self._clients)
+        in_turn = [self._clients[(self._turn + n) % shards] for n in range(shards)]
+        return next((client for client in in_turn if client.is_connected), in_turn[0]).call(command)
+
+    def call_all(self, command: ShardRead) -> "list[asyncio.Future[Reply]]":
+        """Send a command to every shard, in their order. Raises NotSent, at once."""
+        return [client.call(command) for client in self._clients]
 
     async def close(self) -> None:
         """Disconnect."""

@@ -179,6 +179,6 @@ class CompiledCatalog:
     systems_by_number: dict[int, CompiledSystem]
     triggers: CompiledTriggers
     matchers: dict[int, Matcher]
-    """All that are live, by accumulator."""
+    """Those of live metrics, by accumulator."""
     accumulated: frozenset[int]
     """The numbers of the metrics that have accumulators, live or not."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from plaudit.engine.amounts import UNIT, to_amount
 from plaudit.engine.catalog import (
+    Accumulator,
     Achievement,
     AchievementTrigger,
     Catalog,
@@ -52,6 +53,10 @@ class _Compiler:
         self._catalog = catalog
         self._metrics = {metric.key: metric for metric in catalog.metrics if not metric.archived}
         self._accumulators = {(a.metric, a.event_attributes): a.number for a in catalog.accumulators}
+        self._by_metric: dict[str, list[Accumulator]] = {}
+        """All of them count, also while nothing goes by them: it may come back."""
+        for accumulator in catalog.accumulators:
+            self._by_metric.setdefault(accumulator.metric, []).append(accumulator)
         self._numbers = {achievement.key: achievement.number for achievement in catalog.achievements}
         live = [a for a in catalog.achievements if not a.archived and a.status != "inactive" and self._has_metric(a)]
         self._shown = {achievement.key: achievement for achievement in live}
@@ -83,11 +88,7 @@ class _Compiler:
                 for group in metric.matchers.values()
                 for matcher in group
             },
-            accumulated=frozenset(
-                metric.number
-                for metric in catalog.metrics
-                if any(accumulator.metric == metric.key for accumulator in catalog.accumulators)
-            ),
+            accumulated=frozenset(metric.number for metric in catalog.metrics if metric.key in self._by_metric),
         )
 
     def _has_metric(self, achievement: Achievement) -> bool:
@@ -154,6 +155,8 @@ class _Compiler:
         self, metric: Metric, achievements: list[Achievement], triggers: list[Trigger]
     ) -> CompiledMetric:
         groups: dict[Filter, tuple[list[Achievement], list[Trigger]]] = {(): ([], [])}
+        for accumulator in self._by_metric.get(metric.key, ()):
+            groups[accumulator.event_attributes] = ([], [])
         for achievement in achievements:
             groups.setdefault(sort_filter(achievement.event_attributes), ([], []))[0].append(achievement)
         for trigger in triggers:

@@ -31,7 +31,7 @@ class Parameters:
     def flag(self, name: str) -> bool:
         """`true` or `false`; false if there is none."""
         text = self.text(name)
-        if text not in {None, "true", "false"}:
+        if text is not None and text not in {"true", "false"}:
             raise Invalid(f"{name}: expected true or false, got {text[:ECHO_LENGTH_MAX]!r}")
         return text == "true"
 

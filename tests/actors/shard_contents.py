@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from plaudit.engine.tally import bucket_of
 from plaudit.storage.history import Chunk, decode_chunk
 from plaudit.storage.key_index import LEVELS
 from plaudit.storage.state import key_entries
@@ -11,6 +12,8 @@ from tests.actors.shard_oracle import UserState
 
 ACHIEVEMENTS = {1: 1, 2: 10}
 """Those of the catalog, by number: from how many lessons on."""
+POINTS_PER_LESSON = 10
+"""In system 1."""
 
 
 def check_contents(directory: Path, users: dict[str, UserState]) -> None:
@@ -64,4 +67,9 @@ def _check_counters(connection: sqlite3.Connection, users: dict[str, UserState])
     expected = {("users", 0): len(users)}
     for number, lessons in ACHIEVEMENTS.items():
         expected["completions", number] = sum(state.completed("lessons", lessons) for state in users.values())
+    for state in users.values():
+        points = state.points("lessons", 1, POINTS_PER_LESSON)
+        if points:
+            bucket = "points", bucket_of(1, points)
+            expected[bucket] = expected.get(bucket, 0) + 1
     assert found == {counter: value for counter, value in expected.items() if value}

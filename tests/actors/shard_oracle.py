@@ -6,7 +6,7 @@ States are tuples, so that a set can hold all those that are possible.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import msgspec
@@ -62,6 +62,11 @@ class UserState:
     def completed(self, metric: str, value: int) -> bool:
         """True if the total has ever been as high as this."""
         return any(total >= value for total in accumulate(e.value for e in self.events if e.metric == metric))
+
+    def points(self, metric: str, step: int, points: int) -> int:
+        """What one trigger has given: points whenever the total has passed a multiple of the step on its way up."""
+        totals = [0, *accumulate(e.value for e in self.events if e.metric == metric)]
+        return sum(max(0, after // step - before // step) * points for before, after in pairwise(totals))
 
 
 State = UserState | None

@@ -13,6 +13,7 @@ from plaudit.actors.runtime import InlineHost
 from plaudit.actors.shard_client import ShardClient
 from plaudit.actors.user_shard import ShardSettings
 from plaudit.actors.wire import EventPage
+from plaudit.engine.tally import bucket_of
 from plaudit.engine.amounts import UNIT
 from plaudit.engine.commands import DeleteUser, ReadEvents, ReadMetrics, ReadUser, RecordEvent, UserFields
 from plaudit.engine.revision import revise
@@ -42,6 +43,10 @@ async def log_of(client: ShardClient, user: str | None = None) -> list[tuple[str
     page = msgspec.json.decode(reply.body, type=EventPage)
     events: list[dict[str, Any]] = [msgspec.json.decode(raw) for raw in page.events]
     return [(one["userId"], one["value"], one["total"]) for one in events]
+
+
+TEN_POINTS = ("points", bucket_of(1, 10))
+"""The counter of users who have 10 points in the first system."""
 
 
 async def counters(host: InlineHost) -> dict[tuple[str, int], int]:
@@ -92,7 +97,7 @@ async def test_a_user_who_comes_back_begins_at_zero(settings: ShardSettings, is_
             assert await log_of(client, "ada") == [("ada", 1, 1)]
             await checkpoint(host)
         first = CATALOG.achievements[0].number
-        assert await counters(host) == {("users", 0): 1, ("completions", first): 1}
+        assert await counters(host) == {("users", 0): 1, ("completions", first): 1, TEN_POINTS: 1}
 
 
 STORY = (
@@ -117,7 +122,12 @@ async def assert_told(host: InlineHost, client: ShardClient) -> None:
     replayed = await call(client, event("ada", 100, key="k"), event("bob", 100, key="k"))
     assert (statuses(replayed), [total_in(reply) for reply in replayed]) == ([202, 202], [5, 1])
     first = CATALOG.achievements[0].number
-    assert await counters(host) == {("users", 0): 2, ("completions", first): 2}
+    assert await counters(host) == {
+        ("users", 0): 2,
+        ("completions", first): 2,
+        TEN_POINTS: 1,
+        ("points", bucket_of(1, 50)): 1,
+    }
 
 
 @pytest.mark.parametrize("saved_after", range(len(STORY) + 1))

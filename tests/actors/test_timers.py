@@ -11,11 +11,12 @@ from plaudit.actors import applier, schedule, timers
 from plaudit.actors.checkpoint import Checkpointer
 from plaudit.actors.executor import TIMERS, Executor
 from plaudit.actors.user_shard import ShardSettings
-from plaudit.engine.advance import advance
 from plaudit.engine.amounts import UNIT
 from plaudit.engine.commands import DeleteUser, ReadUser, RecordEvent, UserFields
 from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.deadlines import next_deadline
+from plaudit.engine.elapse import elapse
+from plaudit.engine.outcome import Elapsed
 from plaudit.engine.user import User
 from tests.actors.shards import CATALOG, edit, opened, query, shard_in, statuses
 from tests.actors.timed_shard import DAY_MS, HOUR_MS, NOON_MS, TimedShard, timed, with_freezes
@@ -328,12 +329,12 @@ async def test_whom_the_rules_cannot_advance_is_left_as_he_was(
 ) -> None:
     await shard.call(event("ada"), event("bob", zone="UTC"), event("cid"))
 
-    def advance_or_raise(user: User, *args: Any) -> User:
+    def elapse_or_raise(user: User, *args: Any) -> Elapsed:
         if user.profile.tz == "UTC":
             raise ZeroDivisionError
-        return advance(user, *args)
+        return elapse(user, *args)
 
-    monkeypatch.setattr(applier, "advance", advance_or_raise)
+    monkeypatch.setattr(applier, "elapse", elapse_or_raise)
     await shard.move(NOON_MS + 2 * DAY_MS)
     assert await shard.logged() == ["ada", "cid"]
     monkeypatch.undo()
@@ -344,6 +345,6 @@ async def test_whose_time_comes_again_at_once_is_not_advanced_for_ever(
     shard: TimedShard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await shard.call(event("ada"), event("bob"))
-    monkeypatch.setattr(applier, "advance", lambda user, *_: user)
+    monkeypatch.setattr(applier, "elapse", lambda user, *_: Elapsed(user))
     assert await shard.move(MIDNIGHT_MS) is None
     assert await shard.logged() == ["ada", "bob"]

@@ -61,7 +61,7 @@ def test_unknown_keys_of_a_table_are_refused(table: Table) -> None:
         (METRIC, {"unit_type": "weight"}),
         (ATTRIBUTE, {"type": "metric"}),
         (ACHIEVEMENT, {"status": "archived"}),
-        (ACHIEVEMENT, {"trigger": "streak"}),
+        (ACHIEVEMENT, {"trigger": "luck"}),
         (ACHIEVEMENT, {"metric_value": "many"}),
         (ACHIEVEMENT, {"description": "x" * 2001}),
         (POINTS, {"max_points": 0}),
