@@ -170,7 +170,6 @@ class PointsRenderer:
         filtered = key_values(trigger.event_attributes)
         return TriggerResponse(
             id=trigger.id,
-            key=trigger.key,
             type=trigger.type,
             points=trigger.points,
             status="archived" if trigger.archived else trigger.status,

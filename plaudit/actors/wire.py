@@ -208,7 +208,6 @@ class TriggerResponse(Struct, frozen=True, rename="camel"):
     """`PointsTrigger`. What belongs to another type is UNSET; `event_attribute` is for old SDKs."""
 
     id: str
-    key: str
     type: TriggerType
     points: int
     status: Literal["active", "inactive", "archived"]
