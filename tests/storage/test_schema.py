@@ -10,6 +10,7 @@ import pytest
 
 from plaudit.engine.amounts import UNIT
 from plaudit.engine.snapshot import encode_user
+from plaudit.engine.tally import bucket_of
 from plaudit.engine.user import Profile, User
 from plaudit.storage import sqlite, state
 from plaudit.storage.catalog_store import CatalogStore
@@ -47,7 +48,7 @@ NOON = instant("2026-03-02T12:00")
 LATE = instant("2026-03-02T23:30")
 USERS = [
     StoredUser(2, ("", "ada"), 40, 4, encode_user(User(Profile(NOON, NOON, tz="Asia/Tokyo"), {1: UNIT}, {7: 1, 8: 2}))),
-    StoredUser(5, ("acme", "bob"), 39, 3, encode_user(User(Profile(NOON, NOON), {1: UNIT}, {7: 1}))),
+    StoredUser(5, ("acme", "bob"), 39, 3, encode_user(User(Profile(NOON, NOON), {1: UNIT}, {7: 1}, {2: 25}))),
 ]
 
 
@@ -87,7 +88,12 @@ async def test_an_older_state_becomes_one_of_today(old: Path) -> None:
             assert await load_users(store) == USERS
             assert await store.load_catalog() == study_catalog()
             assert await store.load_gateways() == {2**63 - 1: b"replies"}
-            assert await store.load_counters() == {("users", 0): 2, ("completions", 7): 2, ("completions", 8): 1}
+            assert await store.load_counters() == {
+                ("users", 0): 2,
+                ("completions", 7): 2,
+                ("completions", 8): 1,
+                ("points", bucket_of(2, 25)): 1,
+            }
             assert await store.next_ids() == (6, 5)
             assert await store.load_unindexed() == []
             assert await store.load_names([2, 5]) == {2: ("", "ada"), 5: ("acme", "bob")}
