@@ -9,9 +9,11 @@ from starlette.routing import Route
 
 from plaudit import __version__
 from plaudit.actors.router import Router
+from plaudit.http import points, summaries
+from plaudit.http.achievements import complete_achievement, read_achievements, read_user_achievements
 from plaudit.http.administration import Administration, AdministrationEndpoint
 from plaudit.http.clock import move_clock, read_clock
-from plaudit.http.endpoints import Endpoint, delete_user, read_metrics, read_user, record_event
+from plaudit.http.endpoints import Endpoint, delete_user, read_metric, read_metrics, read_user, record_event
 from plaudit.http.errors import EXCEPTION_HANDLERS
 from plaudit.http.event_log import EventLogEndpoint
 from plaudit.http.keys import KeyRing
@@ -38,9 +40,22 @@ def create_app(
             Route("/v1/metrics/{key}/event", Endpoint(record_event), methods=["POST"]),
             Route("/v1/users/{id}", Endpoint(read_user), methods=["GET"]),
             Route("/v1/users/{id}/metrics", Endpoint(read_metrics), methods=["GET"]),
+            Route("/v1/users/{id}/metrics/{key}", Endpoint(read_metric), methods=["GET"]),
+            Route("/v1/users/{id}/metrics/{key}/event-summary", summaries.summarize_metric, methods=["GET"]),
+            Route("/v1/users/{id}/achievements", read_user_achievements, methods=["GET"]),
+            Route("/v1/users/{id}/points/{key}", points.read_user_points, methods=["GET"]),
+            Route("/v1/users/{id}/points/{key}/boosts", Endpoint(points.read_boosts), methods=["GET"]),
+            Route("/v1/users/{id}/points/{key}/event-summary", summaries.summarize_points, methods=["GET"]),
             Route("/v1/users/{id}/streak", Endpoint(read_streak), methods=["GET"]),
             Route("/v1/users/{id}/preferences", Endpoint(read_preferences), methods=["GET"]),
             Route("/v1/users/{id}/preferences", Endpoint(update_preferences), methods=["PATCH"]),
+            Route("/v1/achievements", read_achievements, methods=["GET"]),
+            Route("/v1/achievements/{key}/complete", Endpoint(complete_achievement), methods=["POST"]),
+            Route("/v1/points/{key}", points.read_system, methods=["GET"]),
+            Route("/v1/points/{key}/boosts", points.read_system_boosts, methods=["GET"]),
+            Route("/v1/points/{key}/levels", points.read_levels, methods=["GET"]),
+            Route("/v1/points/{key}/level-summary", points.summarize_levels, methods=["GET"]),
+            Route("/v1/points/{key}/summary", points.summarize_points, methods=["GET"]),
             Route("/v1/streaks", StreaksEndpoint(), methods=["GET"]),
             Route("/admin/v1/events", EventLogEndpoint(), methods=["GET"]),
             Route("/admin/v1/users/{id}", Endpoint(delete_user), methods=["DELETE"]),

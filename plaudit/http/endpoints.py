@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from plaudit.actors.messages import Reply
 from plaudit.actors.router import Router
 from plaudit.engine.amounts import pack_amount
-from plaudit.engine.commands import DeleteUser, Read, ReadMetrics, ReadUser, RecordEvent, Write
+from plaudit.engine.commands import DeleteUser, Read, ReadMetric, ReadMetrics, ReadUser, RecordEvent, Write
 from plaudit.http.bodies import USER_ID_LENGTH_MAX, decode_event, parse_value, read_body
 from plaudit.http.errors import Invalid
 from plaudit.http.event_ids import EventIds
@@ -67,6 +67,11 @@ async def record_event(scope: Scope, receive: Receive) -> RecordEvent:
 async def read_user(scope: Scope, _: Receive) -> ReadUser:
     """`GET /v1/users/{id}`."""
     return ReadUser(user_id_of(scope))
+
+
+async def read_metric(scope: Scope, _: Receive) -> ReadMetric:
+    """`GET /v1/users/{id}/metrics/{key}`: one metric of a user."""
+    return ReadMetric(user_id_of(scope), segment_of(scope, "key"))
 
 
 async def read_metrics(scope: Scope, _: Receive) -> ReadMetrics:
