@@ -4,6 +4,7 @@ from plaudit.actors.applier import Applier
 from plaudit.actors.messages import Reply
 from plaudit.actors.replies import levels, system_boosts, user_boosts
 from plaudit.actors.residents import Residents
+from plaudit.engine.boosts import find_system_by_id
 from plaudit.engine.commands import (
     Read,
     ReadAchievements,
@@ -59,6 +60,8 @@ class Reads:
         if isinstance(command, ReadAchievementStats):
             check_attribute_keys(dict(command.user_attributes), compiled.user_attributes, "user")
             return renderer.achievement_stats(self._residents.counters, command.user_attributes)
+        if command.part == "identity":
+            return renderer.points_system(find_system_by_id(compiled, command.system))
         system = find_system(compiled, command.system)
         if command.part == "boosts":
             return system_boosts(system, local_day(at_ms, None), include_finished=command.include_finished)

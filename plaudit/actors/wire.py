@@ -436,6 +436,13 @@ class PausesResponse(Struct, frozen=True):
     issues: list[Issue]
 
 
+class BoostsResponse(Struct, frozen=True):
+    """The answer to `POST /points/{systemId}/boosts`: `AdminPointsBoost` objects."""
+
+    created: list[Raw]
+    issues: list[Issue]
+
+
 class DeletedResponse(Struct, frozen=True):
     """The answer to a deletion of many."""
 

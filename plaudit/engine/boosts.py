@@ -49,11 +49,17 @@ def multiply(points: int, boosts: Iterable[tuple[PointsBoost | UserBoost, int]])
     return (2 * points + unit) // (2 * unit)
 
 
+def find_system_by_id(catalog: CompiledCatalog, id_: str) -> CompiledSystem:
+    """A live points system by its id (a UUID). Raises NotFound."""
+    for system in catalog.systems.values():
+        if system.definition.id == id_:
+            return system
+    raise NotFound("Points system not found")
+
+
 def create_boost(user: User, command: CreateBoost, catalog: CompiledCatalog) -> User:
     """The user with one boost more; those that have finished are let go. Raises NotFound, or Invalid if too many."""
-    system = next((s for s in catalog.systems.values() if s.definition.id == command.system), None)
-    if system is None:
-        raise NotFound("Points system not found")
+    system = find_system_by_id(catalog, command.system)
     kept = tuple(boost for boost in user.boosts if boost.end_day is None or boost.end_day >= user.day - 1)
     if len(kept) >= USER_BOOSTS_MAX:
         raise Invalid(f"userId: expected a user with fewer than {USER_BOOSTS_MAX} boosts that have not finished")

@@ -265,10 +265,10 @@ class ReadAchievementStats(Struct, frozen=True, array_like=True, tag="achievemen
 
 
 class ReadPointsSystem(Struct, frozen=True, array_like=True, tag="points system"):
-    """A points system (by key), its boosts or its levels. Any shard can answer."""
+    """A points system (by key; with `identity`, by id), its boosts or its levels. Any shard can answer."""
 
     system: str
-    part: Literal["system", "boosts", "levels"] = "system"
+    part: Literal["system", "boosts", "levels", "identity"] = "system"
     include_finished: bool = False
     """Of boosts."""
     tenant: str = SINGLE_TENANT

@@ -18,6 +18,7 @@ from plaudit.http.errors import EXCEPTION_HANDLERS
 from plaudit.http.event_log import EventLogEndpoint
 from plaudit.http.keys import KeyRing
 from plaudit.http.middleware import Authenticate, RoutePathsAsSent
+from plaudit.http.points_admin import create_boosts
 from plaudit.http.preferences import read_preferences, update_preferences
 from plaudit.http.streak_admin import create_freezes, create_pauses, delete_pauses, reset_streaks, restore_streaks
 from plaudit.http.streak_settings import change_streak_settings, read_streak_settings
@@ -57,6 +58,7 @@ def create_app(
             Route("/v1/points/{key}/level-summary", points.summarize_levels, methods=["GET"]),
             Route("/v1/points/{key}/summary", points.summarize_points, methods=["GET"]),
             Route("/v1/streaks", StreaksEndpoint(), methods=["GET"]),
+            Route("/admin/v1/points/{systemId}/boosts", create_boosts, methods=["POST"]),
             Route("/admin/v1/events", EventLogEndpoint(), methods=["GET"]),
             Route("/admin/v1/users/{id}", Endpoint(delete_user), methods=["DELETE"]),
             Route("/admin/v1/streaks/freezes", create_freezes, methods=["POST"]),
