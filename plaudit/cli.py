@@ -25,6 +25,8 @@ from plaudit.config import (
     RuntimeName,
     Settings,
 )
+from plaudit.control import AppliedCatalog, ApplyCatalog, NoServer, Refused, ask
+from plaudit.engine.errors import Rejected
 from plaudit.http.keys import is_key
 from plaudit.maintenance import commands
 from plaudit.server import ServerFailed, serve
@@ -127,6 +129,29 @@ def serve_command(
         reporter.end()
         _fail(str(error))
     console.print("Stopped; everything is saved.")
+
+
+@app.command("apply")
+def apply_command(
+    file: Annotated[Path, typer.Argument(help="A catalog file (TOML).")],
+    data: Annotated[
+        Path, typer.Option(envvar="PLAUDIT_DATA", help="The data directory of the running server.")
+    ] = DEFAULT_DATA,
+) -> None:
+    """Make a file the catalog of a running server. Returns when no event meets the old one any more."""
+    try:
+        document = load_document(file)
+        applied = uvloop.run(ask(data.resolve(), ApplyCatalog(document), AppliedCatalog))
+    except NoServer:
+        _fail(f"{data}: no server runs on it; start one with: plaudit serve --data {data} --catalog {file}")
+    except (CatalogFileError, Rejected, Refused) as error:
+        _fail(str(error))
+    if not applied.changes:
+        typer.echo(f"Nothing has changed: catalog version {applied.version} is in force.")
+        return
+    typer.echo(f"Catalog version {applied.version} is in force:")
+    for change in applied.changes:
+        typer.echo(f"  {change.kind}: {change.added} added, {change.changed} changed, {change.archived} archived")
 
 
 def _fail(message: str) -> NoReturn:

@@ -16,6 +16,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from plaudit.engine.catalog import StreakSettings
+from plaudit.engine.changes import Change
+from plaudit.engine.document import Document
 from plaudit.engine.errors import Invalid, Rejected
 from plaudit.engine.settings import StreakSettingsPatch
 from plaudit.storage.backup import BackupNote
@@ -24,8 +26,8 @@ from plaudit.storage.files import write_durably
 
 NOTE_NAME = "control"
 SOCKET_NAME = "control.sock"
-LINE_BYTES_MAX = 256 * 2**10
-"""Of a request: more than the longest body that a gateway takes."""
+LINE_BYTES_MAX = 64 * 2**20
+"""Of a request: more than the longest body that a gateway takes, and than a catalog of some hundred thousand items."""
 ANSWER_BYTES_MAX = 16 * 2**20
 REQUEST_TIMEOUT_S = 10.0
 
@@ -58,7 +60,13 @@ class ChangeStreakSettings(Struct, frozen=True, tag_field="command", tag="change
     patch: StreakSettingsPatch
 
 
-Request = Backup | ReadClock | MoveClock | ReadStreakSettings | ChangeStreakSettings
+class ApplyCatalog(Struct, frozen=True, tag_field="command", tag="apply catalog"):
+    """Make a document the catalog; done when no event meets the old one any more. Goes on if it is cancelled."""
+
+    document: Document
+
+
+Request = Backup | ApplyCatalog | ReadClock | MoveClock | ReadStreakSettings | ChangeStreakSettings
 
 
 class ClockReading(Struct, frozen=True):
@@ -67,8 +75,15 @@ class ClockReading(Struct, frozen=True):
     now_ms: int
 
 
-Result = BackupNote | ClockReading | StreakSettings
-AnyResult = TypeVar("AnyResult", BackupNote, ClockReading, StreakSettings)
+class AppliedCatalog(Struct, frozen=True):
+    """The version that is in force now, and what is different in it."""
+
+    version: int
+    changes: list[Change]
+
+
+Result = BackupNote | ClockReading | StreakSettings | AppliedCatalog
+AnyResult = TypeVar("AnyResult", BackupNote, ClockReading, StreakSettings, AppliedCatalog)
 
 
 class Progress(Struct, frozen=True):

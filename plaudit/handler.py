@@ -10,6 +10,8 @@ from plaudit.actors.clock_keeper import ClockKeeper
 from plaudit.actors.runtime import ShardHost
 from plaudit.actors.supervisor import Supervisor
 from plaudit.control import (
+    AppliedCatalog,
+    ApplyCatalog,
     Backup,
     ChangeStreakSettings,
     ClockReading,
@@ -21,13 +23,16 @@ from plaudit.control import (
     Result,
 )
 from plaudit.engine.catalog import StreakSettings
+from plaudit.engine.changes import compare_catalogs
+from plaudit.engine.document import Document
 from plaudit.engine.errors import Invalid
+from plaudit.engine.problems import find_problems
 from plaudit.engine.settings import StreakSettingsPatch
 from plaudit.maintenance.backup import back_up_running
 from plaudit.storage.backup import BackupNote
 from plaudit.storage.errors import InUse
 
-AnyChange = TypeVar("AnyChange", ClockReading, StreakSettings)
+AnyChange = TypeVar("AnyChange", ClockReading, StreakSettings, AppliedCatalog)
 
 
 class ControlHandler:
@@ -52,13 +57,17 @@ class ControlHandler:
         self._keeper = keeper
         self._backups = asyncio.Lock()
         self._changes = asyncio.Lock()
-        self._changing: set[asyncio.Task[ClockReading] | asyncio.Task[StreakSettings]] = set()
+        self._changing: set[
+            asyncio.Task[ClockReading] | asyncio.Task[StreakSettings] | asyncio.Task[AppliedCatalog]
+        ] = set()
 
     async def handle(self, request: Request, report: Report) -> Result:
         """See `Handler`."""
         match request:
             case Backup():
                 return await self._back_up(request, report)
+            case ApplyCatalog():
+                return await self._carry_out(self._apply_catalog(request.document))
             case ReadClock():
                 return ClockReading(self._take_keeper().clock())
             case MoveClock():
@@ -92,6 +101,16 @@ class ControlHandler:
             settings = await self._catalog.change_streaks(patch)
             await self._supervisor.adopt()
             return settings
+
+    async def _apply_catalog(self, document: Document) -> AppliedCatalog:
+        problems = find_problems(document)
+        if problems:
+            raise Invalid("; ".join(str(problem) for problem in problems))
+        async with self._changes:
+            before = self._catalog.catalog
+            after = await self._catalog.apply(document)
+            await self._supervisor.adopt()
+            return AppliedCatalog(after.version, compare_catalogs(before, after))
 
     def _take_keeper(self) -> ClockKeeper:
         if self._keeper is None:

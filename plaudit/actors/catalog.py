@@ -12,7 +12,7 @@ from plaudit.actors.clock import Clock
 from plaudit.actors.clock_keeper import ClockKeeper
 from plaudit.engine.catalog import Catalog, StreakSettings
 from plaudit.engine.document import Document
-from plaudit.engine.revision import revise
+from plaudit.engine.revision import next_version, revise
 from plaudit.engine.settings import StreakSettingsPatch, change_streaks
 from plaudit.storage.catalog_store import FILE_NAME, AdminKey, CatalogStore, ClockTimes, KeySource
 
@@ -48,7 +48,7 @@ class CatalogActor:
         now_ms, catalog = self._clock(), self.catalog
         settings = change_streaks(catalog, patch, now_ms)
         if settings != catalog.streaks:
-            await self._put_in_force(replace(catalog, version=catalog.version + 1, streaks=settings), now_ms)
+            await self._put_in_force(next_version(catalog, replace(catalog, streaks=settings), now_ms), now_ms)
         return settings
 
     async def _put_in_force(self, catalog: Catalog, now_ms: int) -> None:

@@ -75,8 +75,8 @@ class _Agenda:
         for (at_ms, day), (found, firings) in sorted(self._due.items(), key=lambda item: item[0]):
             user, completed = complete(user, found, self._catalog, at_ms)
             followed = [(trigger, 1) for a in completed for trigger in by_achievement.get(a.number, ())]
-            firings = sorted([*followed, *firings], key=lambda firing: firing[0].order)
-            user, awards = fire(user, firings, day)
+            in_order = sorted([*followed, *firings], key=lambda firing: firing[0].order)
+            user, awards = fire(user, in_order, day)
             if completed or awards:
                 happenings.append(Happening(at_ms, day, completed, awards))
         return Elapsed(mark_paid(user, self._catalog, self._now_ms), tuple(happenings))
