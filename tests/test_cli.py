@@ -130,6 +130,33 @@ def test_the_printed_key_is_nowhere_in_the_data_directory(first: FirstStart) -> 
     assert not any(body.encode() in content for content in files)
 
 
+def test_apply_changes_the_catalog_of_the_running_server(start: Start, tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "catalog.toml"
+    server = start(data, "--catalog", STUDY, PLAUDIT_ADMIN_KEY=ADMIN_KEY)
+    file.write_text(Path(STUDY).read_text("utf-8").replace('name = "First steps"', 'name = "One small step"'), "utf-8")
+    result = run("apply", str(file), "--data", str(data))
+    assert result.exit_code == 0, result.stderr
+    assert "achievements: 0 added, 1 changed, 0 archived" in result.stdout
+    body = {"user": {"id": "sam"}, "value": 1}
+    event = httpx.post(
+        f"{server.url}/v1/metrics/lessons/event", json=body, headers={"X-API-KEY": ADMIN_KEY}, timeout=10
+    )
+    assert [achievement["name"] for achievement in event.json()["achievements"]] == ["One small step"]
+    again = run("apply", str(file), PLAUDIT_DATA=str(data))
+    assert again.stdout.startswith("Nothing has changed: catalog version 2")
+
+
+def test_apply_says_what_is_wrong_and_where_no_server_is(tmp_path: Path) -> None:
+    result = run("apply", STUDY, "--data", str(tmp_path))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"plaudit: {tmp_path}: no server runs on it")
+    broken = tmp_path / "broken.toml"
+    broken.write_text('[[achievements]]\nkey = "a"\nname = "A"\ntrigger = "streak"\n', "utf-8")
+    result = run("apply", str(broken), "--data", str(tmp_path))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "streak_length: expected" in result.stderr
+
+
 def test_a_second_server_on_the_directory_is_refused_and_told_who_has_it(first: FirstStart) -> None:
     assert refused(first.data) == f"{first.data}/lock: held by process {first.server.process.pid}"
     assert httpx.get(f"{first.server.url}/readyz").status_code == 200
