@@ -13,10 +13,10 @@ from plaudit.actors.runtime import InlineHost
 from plaudit.actors.shard_client import ShardClient
 from plaudit.actors.user_shard import ShardSettings
 from plaudit.actors.wire import EventPage
-from plaudit.engine.tally import bucket_of
 from plaudit.engine.amounts import UNIT
 from plaudit.engine.commands import DeleteUser, ReadEvents, ReadMetrics, ReadUser, RecordEvent, UserFields
 from plaudit.engine.revision import revise
+from plaudit.engine.tally import bucket_of
 from tests.actors.shards import (
     CATALOG,
     call,

@@ -210,9 +210,7 @@ class Player:
         """Ask for the completion of an achievement at a local time."""
         fields = self.fields(zone, being)
         self.now_ms = instant(local, self.zone)
-        completion = complete_on_demand(
-            self.user, CompleteAchievement("sam", key, fields), self.catalog, self.now_ms
-        )
+        completion = complete_on_demand(self.user, CompleteAchievement("sam", key, fields), self.catalog, self.now_ms)
         self.user = completion.user
         self.happenings += completion.happenings
         return completion

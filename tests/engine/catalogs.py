@@ -161,9 +161,8 @@ def catalog(
     systems = [_system(item, old) for item in items if isinstance(item, PointsSystem)]
     accumulators = _accumulators(old.accumulators, items)
     attributes = [
-        Attribute(**_item(key), type=kind)
-        for kind, keys in (("user", ("plan", "team")), ("event", ("device", "mood")))
-        for key in keys
+        *(Attribute(**_item(key), type="user") for key in ("plan", "team")),
+        *(Attribute(**_item(key), type="event") for key in ("device", "mood")),
     ]
     return compile_catalog(
         Catalog(

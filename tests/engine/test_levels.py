@@ -28,7 +28,10 @@ def test_a8_20_the_level_is_the_highest_whose_threshold_the_total_meets() -> Non
 
 def test_a8_20_it_goes_down_as_well_and_to_none() -> None:
     system = points(
-        per_total(1, 1), per_total(-9, 1, "pages", key="a"), per_total(-3, 1, "steps", key="b"), levels=(level(5), level(10))
+        per_total(1, 1),
+        per_total(-9, 1, "pages", key="a"),
+        per_total(-3, 1, "steps", key="b"),
+        levels=(level(5), level(10)),
     )
     sam = Player(catalog(system))
     sent = [("12", "words"), ("1", "steps"), ("1", "steps"), ("1", "pages"), ("7", "words")]
@@ -55,9 +58,7 @@ def test_each_system_has_levels_of_its_own() -> None:
 
 
 def test_a8_20_all_awards_change_it() -> None:
-    system = points(
-        at_creation(1), per_completion(1, "helper"), per_hours(1, 1), levels=(level(1), level(2), level(3))
-    )
+    system = points(at_creation(1), per_completion(1, "helper"), per_hours(1, 1), levels=(level(1), level(2), level(3)))
     sam = Player(catalog(on_demand("helper"), system))
     seen = [key_of(sam.sends("2024-01-15T12:10").user, system)]
     seen.append(key_of(sam.completes("2024-01-15T12:20", "helper").user, system))

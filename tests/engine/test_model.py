@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from plaudit.engine.commands import RecordEvent, UserFields
 from plaudit.engine.compiled import CompiledCatalog
-from plaudit.engine.outcome import Outcome
 from plaudit.engine.compiling import POINTS_MAX
+from plaudit.engine.outcome import Outcome
 from plaudit.engine.process import process
 from plaudit.engine.snapshot import decode_user, encode_user
 from plaudit.engine.user import NO_CHANGE, User

@@ -1,8 +1,8 @@
 import pytest
 
+from plaudit.engine.compiling import POINTS_MAX
 from plaudit.engine.document import PointsEntry
 from plaudit.engine.outcome import Outcome
-from plaudit.engine.compiling import POINTS_MAX
 from plaudit.engine.process import process
 from tests.engine.builders import Player, compiled, document, event, instant, system, trigger
 

@@ -89,7 +89,6 @@ def test_a8_4_several_triggers_of_one_achievement_all_fire() -> None:
     assert [(award.system.key, award.awarded) for award in awards] == [("xp", 1), ("xp", 2), ("gems", 3)]
 
 
-
 @pytest.mark.parametrize("kind", range(4))
 def test_a8_7_a_filter_of_user_attributes_goes_for_any_trigger(kind: int) -> None:
     pro = {"plan": "pro", "team": "red"}
@@ -105,7 +104,9 @@ def test_a8_7_a_filter_of_user_attributes_goes_for_any_trigger(kind: int) -> Non
         assert sum(award.awarded for award in outcome.awards) == expected
 
 
-@pytest.mark.parametrize("trigger", [per_hours(5, 1, user_attributes={"plan": "pro"}), per_days(5, 1, user_attributes={"plan": "pro"})])
+@pytest.mark.parametrize(
+    "trigger", [per_hours(5, 1, user_attributes={"plan": "pro"}), per_days(5, 1, user_attributes={"plan": "pro"})]
+)
 def test_a8_7_time_is_no_exception(trigger: PointsTrigger) -> None:
     made = catalog(points(trigger))
     for plan, expected in (("free", {}), ("pro", {1: 5 * (24 if trigger.time_unit == "hours" else 1)})):

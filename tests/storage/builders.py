@@ -12,6 +12,7 @@ from typing import Any
 import aiosqlite
 
 from plaudit.engine.commands import UserKey
+from plaudit.engine.tally import Counter
 from plaudit.storage.catalog_store import CatalogStore
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import Chunk, EventEntry
@@ -20,7 +21,7 @@ from plaudit.storage.records import Record
 from plaudit.storage.segment import Segment
 from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.sqlite import opening
-from plaudit.storage.state import Counter, Slice, StateStore
+from plaudit.storage.state import Slice, StateStore
 from tests.engine.builders import CREATED_MS, event_id
 
 NO_KEYS: Mapping[int, str] = {}
