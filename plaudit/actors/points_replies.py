@@ -266,6 +266,8 @@ def count_points(system: CompiledSystem, counters: Mapping[Counter, int]) -> Poi
 
 
 def _status(boost: PointsBoost | UserBoost | LoggedBoost | CreateBoost, today: int) -> BoostStatus:
+    if isinstance(boost, PointsBoost) and boost.archived:
+        return "finished"
     if today < boost.start_day:
         return "scheduled"
     return "finished" if boost.end_day is not None and boost.end_day < today else "active"

@@ -286,14 +286,6 @@ class PointCountsPart(Struct, frozen=True):
     buckets: dict[int, int]
 
 
-class PointsRangeResponse(Struct, frozen=True, rename={"first": "from", "last": "to"}):
-    """`PointsRange`."""
-
-    first: int
-    last: int
-    users: int
-
-
 class SummaryRow(Struct, frozen=True):
     """A period of an event summary, by its first day."""
 

@@ -31,12 +31,11 @@ def due_days(user: User, trigger: Trigger, now_ms: int) -> range:
 
 def mark_paid(user: User, catalog: CompiledCatalog, now_ms: int) -> User:
     """The user after everything due up to now has been looked at; the same object if nothing of it was due."""
-    hours, days = catalog.triggers.hours, catalog.triggers.days
-    if any(due_hours(user, trigger, now_ms) for trigger in hours):
-        user = replace(user, paid_hour=now_ms // HOUR_MS)
-    if any(due_days(user, trigger, now_ms) for trigger in days):
-        user = replace(user, paid_day=local_day(now_ms, user.profile.tz))
-    return user
+    hours = [due[-1] for trigger in catalog.triggers.hours if (due := due_hours(user, trigger, now_ms))]
+    days = [due[-1] for trigger in catalog.triggers.days if (due := due_days(user, trigger, now_ms))]
+    if not (hours or days):
+        return user
+    return replace(user, paid_hour=max(hours, default=user.paid_hour), paid_day=max(days, default=user.paid_day))
 
 
 def next_times_ms(user: User, catalog: CompiledCatalog) -> Iterator[int]:

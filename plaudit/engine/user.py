@@ -153,6 +153,6 @@ class User(Struct, array_like=True, gc=False):
     filled: int = 0
     """The catalog's `filling` that has been done for this user."""
     paid_hour: int = 0
-    """The last hour (since 1970, UTC) that has been looked at for time-based points."""
+    """The last hour (since 1970, UTC) with which time-based points were due, for whomever they were."""
     paid_day: int = 0
-    """The last local day that has been."""
+    """The last local day with which they were."""

@@ -10,14 +10,14 @@ from starlette.types import Receive, Scope, Send
 from plaudit.actors.messages import Reply
 from plaudit.actors.router import Router
 from plaudit.actors.wire import BoostsResponse, Issue
-from plaudit.engine.amounts import to_amount
+from plaudit.engine.amounts import PLACES
 from plaudit.engine.catalog import Rounding
 from plaudit.engine.commands import Administer, CreateBoost, ReadPointsSystem
 from plaudit.engine.document import Name
 from plaudit.engine.ids import format_id
 from plaudit.engine.problems import check_multiplier
 from plaudit.http.batches import Items, apply_batch, decode_batch, decode_items
-from plaudit.http.bodies import Id, read_body
+from plaudit.http.bodies import Id, parse_value, read_body
 from plaudit.http.endpoints import segment_of, send_reply
 from plaudit.http.errors import Invalid
 from plaudit.http.event_ids import EventIds
@@ -34,7 +34,7 @@ class BoostItem(Struct, frozen=True, rename="camel"):
 
     name: Name
     start: str
-    multiplier: Decimal
+    multiplier: Raw
     end: str | None = None
     rounding: Rounding | None = None
     user_id: Id | None = None
@@ -76,7 +76,8 @@ def _create_boost(system: str, item: BoostItem) -> CreateBoost:
     last = None if item.end is None else parse_date("end", item.end)
     if last is not None and last < first:
         raise Invalid("end: expected a date that is not before start")
-    expected = check_multiplier(item.multiplier)
+    multiplier = parse_value(item.multiplier, "multiplier")
+    expected = check_multiplier(Decimal(multiplier).scaleb(-PLACES))
     if expected is not None:
         raise Invalid(f"multiplier: {expected}")
     return CreateBoost(
@@ -86,7 +87,7 @@ def _create_boost(system: str, item: BoostItem) -> CreateBoost:
         name=item.name,
         start_day=first,
         end_day=last,
-        multiplier=to_amount(item.multiplier),
+        multiplier=multiplier,
         rounding=item.rounding or "down",
     )
 
