@@ -174,10 +174,16 @@ def check_multiplier(value: Decimal) -> str | None:
     expected = f"expected a number above 0 and below {MULTIPLIER_MAX}, other than 1, got {value}"
     if not value.is_finite() or not 0 < value < MULTIPLIER_MAX or value == 1:
         return expected
-    exponent = value.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -PLACES:
+    if _places(value) > PLACES:
         return f"expected at most {PLACES} decimal places, got {value}"
     return None
+
+
+def _places(value: Decimal) -> int:
+    """How many decimal places a finite number needs; of all of its digits, where `normalize` looks at 28."""
+    _, digits, exponent = value.as_tuple()
+    needless = len(digits) - len("".join(map(str, digits)).rstrip("0"))
+    return -needless - (exponent if isinstance(exponent, int) else 0)
 
 
 def _filter_problems(place: str, user: Attributes, event: Attributes, keys: _Keys) -> Iterator[Problem]:

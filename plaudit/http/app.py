@@ -12,13 +12,13 @@ from plaudit.actors.router import Router
 from plaudit.http import points, summaries
 from plaudit.http.achievements import complete_achievement, read_achievements, read_user_achievements
 from plaudit.http.administration import Administration, AdministrationEndpoint
+from plaudit.http.boosts import create_boosts
 from plaudit.http.clock import move_clock, read_clock
 from plaudit.http.endpoints import Endpoint, delete_user, read_metric, read_metrics, read_user, record_event
 from plaudit.http.errors import EXCEPTION_HANDLERS
 from plaudit.http.event_log import EventLogEndpoint
 from plaudit.http.keys import KeyRing
 from plaudit.http.middleware import Authenticate, RoutePathsAsSent
-from plaudit.http.points_admin import create_boosts
 from plaudit.http.preferences import read_preferences, update_preferences
 from plaudit.http.streak_admin import create_freezes, create_pauses, delete_pauses, reset_streaks, restore_streaks
 from plaudit.http.streak_settings import change_streak_settings, read_streak_settings
@@ -55,8 +55,8 @@ def create_app(
             Route("/v1/points/{key}", points.read_system, methods=["GET"]),
             Route("/v1/points/{key}/boosts", points.read_system_boosts, methods=["GET"]),
             Route("/v1/points/{key}/levels", points.read_levels, methods=["GET"]),
-            Route("/v1/points/{key}/level-summary", points.summarize_levels, methods=["GET"]),
-            Route("/v1/points/{key}/summary", points.summarize_points, methods=["GET"]),
+            Route("/v1/points/{key}/level-summary", points.count_levels, methods=["GET"]),
+            Route("/v1/points/{key}/summary", points.count_points, methods=["GET"]),
             Route("/v1/streaks", StreaksEndpoint(), methods=["GET"]),
             Route("/admin/v1/points/{systemId}/boosts", create_boosts, methods=["POST"]),
             Route("/admin/v1/events", EventLogEndpoint(), methods=["GET"]),

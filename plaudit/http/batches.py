@@ -14,14 +14,17 @@ from plaudit.actors.errors import NotSent
 from plaudit.actors.messages import Reply
 from plaudit.actors.router import Router
 from plaudit.actors.wire import ErrorResponse, Issue
-from plaudit.engine.commands import Administer, EndPause
+from plaudit.engine.commands import Administer, CreateBoost, EndPause
+from plaudit.engine.errors import Rejected
 from plaudit.engine.ids import format_id
 from plaudit.http.bodies import explain
-from plaudit.http.errors import Invalid
+from plaudit.http.errors import Invalid, Malformed
 
 ITEMS_MAX = 100
 NO_USER = "User does not exist"
 NO_PAUSE = "Streak pause not found by ID"
+NO_SYSTEM = "Points system not found"
+"""As the shards say it."""
 APPLIED = {200, 201}
 NOT_FOUND, NEEDLESS = 404, 409
 
@@ -40,6 +43,7 @@ class _Subject(Struct, frozen=True, rename="camel"):
 
 
 _subject_decoder: msgspec.json.Decoder[_Subject] = msgspec.json.Decoder(_Subject)
+_array_decoder: msgspec.json.Decoder[Items] = msgspec.json.Decoder(Items)
 _error_decoder: msgspec.json.Decoder[ErrorResponse] = msgspec.json.Decoder(ErrorResponse)
 
 
@@ -49,6 +53,16 @@ def decode_batch(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise explain(error) from None
+
+
+def decode_array(body: bytes) -> Items:
+    """The items of a body that is nothing but these. Raises Malformed or Invalid."""
+    try:
+        return _array_decoder.decode(body)
+    except msgspec.ValidationError:
+        raise Invalid(f"body: expected an array of 1 to {ITEMS_MAX} items") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"body: expected a JSON array ({error})") from None
 
 
 def decode_items(
@@ -111,7 +125,7 @@ def _decode_item(
 ) -> Administer | Issue:
     try:
         return make_command(decoder.decode(item))
-    except Invalid as error:
+    except (Invalid, Rejected) as error:
         message = str(error)
     except msgspec.ValidationError as error:
         message = str(explain(error)).removeprefix("body: ")
@@ -130,10 +144,16 @@ def _issue_of_command(command: Administer, message: str) -> Issue:
 
 
 def _issue_of_reply(command: Administer, reply: Reply) -> Issue:
-    if reply.status == NOT_FOUND:
-        return _issue_of_command(command, NO_PAUSE if isinstance(command, EndPause) else NO_USER)
     message = _error_decoder.decode(reply.body).error
+    if reply.status == NOT_FOUND:
+        message = _explain_not_found(command, message)
     issue = _issue_of_command(command, message)
     if reply.status == NEEDLESS:
         return msgspec.structs.replace(issue, severity="warning", level="warning")
     return issue
+
+
+def _explain_not_found(command: Administer, message: str) -> str:
+    if isinstance(command, EndPause):
+        return NO_PAUSE
+    return message if isinstance(command, CreateBoost) and message == NO_SYSTEM else NO_USER

@@ -99,7 +99,7 @@ read_levels = GatheringEndpoint(partial(_ask_system, "levels"), take_only)
 """`GET /v1/points/{key}/levels`."""
 read_system_boosts = GatheringEndpoint(_ask_boosts, take_only)
 """`GET /v1/points/{key}/boosts`: those of all users."""
-summarize_points = GatheringEndpoint(_ask_ranges, _merge_ranges)
+count_points = GatheringEndpoint(_ask_ranges, _merge_ranges)
 """`GET /v1/points/{key}/summary`: how many users have how many points, in 11 ranges."""
-summarize_levels = GatheringEndpoint(_ask_levels, _merge_levels)
+count_levels = GatheringEndpoint(_ask_levels, _merge_levels)
 """`GET /v1/points/{key}/level-summary`: how many users are at each level."""

@@ -15,14 +15,20 @@ ADMIN_KEY = "sdktests.a-body-that-nobody-guesses"
 class Deployment:
     """A data directory and the server that runs on it, started with `arguments`."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
+    def __init__(self, data: Path, *arguments: str, catalog: Path = CATALOG) -> None:
         self._data = data
+        self._catalog = catalog
         self._arguments = arguments
         self.server = self._start()
 
     def _start(self) -> ServerProcess:
         return ServerProcess(
-            self._data, "--shards", "2", *self._arguments, PLAUDIT_CATALOG=str(CATALOG), PLAUDIT_ADMIN_KEY=ADMIN_KEY
+            self._data,
+            "--shards",
+            "2",
+            *self._arguments,
+            PLAUDIT_CATALOG=str(self._catalog),
+            PLAUDIT_ADMIN_KEY=ADMIN_KEY,
         )
 
     def restart(self) -> None:
