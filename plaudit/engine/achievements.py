@@ -4,7 +4,8 @@ After every command each active achievement whose conditions a user meets is com
 it has changed.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -32,10 +33,10 @@ def complete_achievements(
         for matcher, before, after in deed.matched:
             found += matcher.ladder.passed(before, after)
     achievements = catalog.achievements
-    if deed.streak_length:
-        found += achievements.streaks.reached(deed.streak_length)
+    found += achievements.streaks.passed(deed.seen_before, deed.seen_after)
     if deed.has_changed_profile:
-        found += (a.definition for a in achievements.conditional if is_met(user, a, catalog))
+        if not deed.is_new:
+            found += _find_newly_for(user, deed.attributes_before, catalog)
         found += reached_anniversaries(user, achievements, user.day)
     if deed.asked_for is not None:
         found.append(deed.asked_for)
@@ -52,6 +53,24 @@ def reached_anniversaries(user: User, achievements: CompiledAchievements, today:
         for years, achievement in zip(ladder.thresholds, ladder.achievements, strict=True)
         if anniversary_day(day, years) <= today
     ]
+
+
+def notice_streak(
+    user: User, seen_before: int, catalog: CompiledCatalog, now_ms: int
+) -> tuple[User, tuple[Achievement, ...]]:
+    """The user with everything completed for a streak that has become visible, or longer, without an event."""
+    found = catalog.achievements.streaks.passed(seen_before, streak_length(user, catalog))
+    return _complete(user, found, catalog.achievements, now_ms) if found else (user, ())
+
+
+def _find_newly_for(user: User, before: dict[str, str], catalog: CompiledCatalog) -> Iterator[Achievement]:
+    """Those that have been met, and are for the user since their attributes changed. O(those with a changed one)."""
+    conditional = catalog.achievements.conditional
+    for part in user.profile.attributes.items():
+        if before.get(part[0]) != part[1]:
+            for achievement in conditional.get(part, ()):
+                if is_met(user, achievement, catalog):
+                    yield achievement.definition
 
 
 def complete(
@@ -73,16 +92,18 @@ def _complete(
     if not new:
         return user, ()
     completed = completions | dict.fromkeys(new, at_ms)
-    waiting = list(new)
+    waiting, looked_at = deque(new), set[int]()
+    missing: dict[int, int] = {}
     while waiting:
-        for composite in achievements.dependents.get(waiting.pop(0), ()):
+        looked_at.add(latest := waiting.popleft())
+        for composite in achievements.dependents.get(latest, ()):
             achievement = composite.definition
             number = achievement.number
-            if (
-                number not in completed
-                and composite.prerequisites <= completed.keys()
-                and matches(attributes, achievement.user_attributes)
-            ):
+            if number in missing:
+                missing[number] -= 1
+            else:
+                missing[number] = sum(n not in completions and n not in looked_at for n in composite.prerequisites)
+            if not missing[number] and number not in completed and matches(attributes, achievement.user_attributes):
                 completed[number] = at_ms
                 new[number] = achievement
                 waiting.append(number)

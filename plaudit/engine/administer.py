@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from plaudit.engine.achievements import notice_streak, streak_length
 from plaudit.engine.boosts import create_boost
 from plaudit.engine.commands import (
     Administer,
@@ -14,10 +15,12 @@ from plaudit.engine.commands import (
     UpdatePreferences,
 )
 from plaudit.engine.compiled import CompiledCatalog
+from plaudit.engine.deed import Deed
 from plaudit.engine.elapse import elapse
 from plaudit.engine.freezes import grant_freeze
-from plaudit.engine.outcome import Elapsed
+from plaudit.engine.outcome import Elapsed, Happening
 from plaudit.engine.pauses import end_pause, pause_streak
+from plaudit.engine.points import award_points
 from plaudit.engine.preferences import update_preferences
 from plaudit.engine.restore import reset_streak, restore_streak
 from plaudit.engine.user import User
@@ -26,7 +29,13 @@ from plaudit.engine.user import User
 def administer(user: User, command: Administer, catalog: CompiledCatalog, now_ms: int) -> Elapsed:
     """The user after a command, and what had happened before it. Pure, like `process`. Raises Rejected."""
     elapsed = elapse(user, catalog, now_ms)
-    return replace(elapsed, user=_change(elapsed.user, command, catalog, now_ms))
+    before = elapsed.user
+    user = _change(before, command, catalog, now_ms)
+    user, completed = notice_streak(user, streak_length(before, catalog), catalog, now_ms)
+    if not completed:
+        return replace(elapsed, user=user)
+    user, awards = award_points(user, Deed(), completed, catalog, now_ms)
+    return Elapsed(user, (*elapsed.happenings, Happening(now_ms, user.day, completed, awards)))
 
 
 def _change(user: User, command: Administer, catalog: CompiledCatalog, now_ms: int) -> User:

@@ -21,10 +21,15 @@ def active_boosts(user: User, system: CompiledSystem, day: int) -> Iterator[tupl
 
     First the catalog's, then the user's own, each in order of creation.
     """
+    on = []
     for compiled in system.boosts:
         boost = compiled.definition
+        if boost.end_day is not None and boost.end_day < day:
+            break
         if is_on(boost, day) and matches(user.profile.attributes, boost.user_attributes):
-            yield boost, compiled.multiplier
+            on.append(compiled)
+    for compiled in sorted(on, key=lambda each: each.definition.number):
+        yield compiled.definition, compiled.multiplier
     for own in user.boosts:
         if own.system == system.definition.number and is_on(own, day):
             yield own, own.multiplier

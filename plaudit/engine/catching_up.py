@@ -55,7 +55,7 @@ def backdate(user: User, command: Backdate, catalog: CompiledCatalog) -> User:
     if user.filled >= command.filling:
         return user
     sums = {number: unpack_amount(amount) for number, amount in command.sums.items()}
-    user = replace(user, matched=user.matched | sums, filled=command.filling)
+    user = replace(user, matched=sums, filled=command.filling)
     found = [
         achievement
         for number, total in sums.items()
@@ -77,7 +77,7 @@ def _find_deserved(user: User, catalog: CompiledCatalog) -> Iterator[Achievement
         if number in catalog.matchers:
             yield from catalog.matchers[number].ladder.reached(total)
     yield from achievements.streaks.reached(streak_length(user, catalog))
-    today = local_day(catalog.catalog.backdating_ms, user.profile.tz)
+    today = max(local_day(catalog.catalog.backdating_ms, user.profile.tz), user.day)
     yield from reached_anniversaries(user, achievements, today)
     for composite in achievements.composites:
         if composite.prerequisites <= user.completions.keys():

@@ -55,7 +55,7 @@ class Backdate(Struct, frozen=True, array_like=True, tag="backdate"):
     filling: int
     """The catalog's, of which `sums` are; what is in the user's state is of this one or older."""
     sums: dict[int, PackedAmount] = {}
-    """Totals of accumulators over the user's whole history, by number."""
+    """Totals of all accumulators over the user's whole history, by number; those that are not there are 0."""
     tenant: str = SINGLE_TENANT
 
 

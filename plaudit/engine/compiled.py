@@ -1,6 +1,7 @@
 """The catalog made ready for events: an event costs what it touches, not what is configured."""
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from plaudit.engine.catalog import (
@@ -52,7 +53,7 @@ class CompiledSystem:
     highest: int
     """What nothing is awarded beyond."""
     boosts: tuple[CompiledBoost, ...]
-    """In order of creation."""
+    """Those that end last first: so those that have ended need not be looked at."""
     level_points: tuple[int, ...]
     """Where `levels` begin, ascending; the two run in parallel."""
     levels: tuple[PointsLevel, ...]
@@ -76,13 +77,39 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """Triggers that fire with every so much of one number."""
+
+    triggers: tuple[Trigger, ...] = ()
+    """By step, ascending."""
+    steps: tuple[int, ...] = ()
+    """Theirs; the two run in parallel."""
+
+    def passed(self, before: int, after: int) -> Iterator[tuple[Trigger, int]]:
+        """How often a number passed a multiple of each trigger's step on its way up (Q-35).
+
+        O(log n) plus those whose steps are no longer than the way from zero.
+        """
+        if after <= before:
+            return
+        for trigger in self.triggers if before < 0 else self.up_to(after):
+            times = after // trigger.step - before // trigger.step
+            if times > 0:
+                yield trigger, times
+
+    def up_to(self, value: int) -> tuple[Trigger, ...]:
+        """Those with steps up to a value. O(log n) plus the result."""
+        return self.triggers[: bisect_right(self.steps, value)]
+
+
+@dataclass(frozen=True, slots=True)
 class Matcher:
     """What a metric's events feed that match a filter."""
 
     accumulator: int
     wanted: Filter
     ladder: Ladder
-    triggers: tuple[Trigger, ...]
+    triggers: Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +118,9 @@ class CompiledMetric:
 
     definition: Metric
     ladder: Ladder
-    triggers: tuple[Trigger, ...]
+    triggers: Steps
     matchers: dict[tuple[str, str], tuple[Matcher, ...]]
-    """By the first part of their filters: an event has but a few attributes."""
+    """By the part of their filters that fewest have: an event has but a few attributes."""
     shown: tuple[Achievement, ...]
     """Active and locked ones, by ascending value."""
 
@@ -147,15 +174,15 @@ class CompiledAchievements:
     composites: tuple[CompiledAchievement, ...]
     dependents: dict[int, tuple[CompiledAchievement, ...]]
     """The composites that need one, by its number."""
-    conditional: tuple[CompiledAchievement, ...]
-    """Those with a filter of user attributes."""
+    conditional: dict[tuple[str, str], tuple[CompiledAchievement, ...]]
+    """Those with a filter of user attributes, by each of its parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledTriggers:
     """The active triggers, but for those of metrics."""
 
-    streaks: tuple[Trigger, ...]
+    streaks: Steps
     achievements: dict[int, tuple[Trigger, ...]]
     """By the number of the achievement."""
     creations: tuple[Trigger, ...]

@@ -1,6 +1,8 @@
 """From the catalog to what events look things up in."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from math import inf
 
 from plaudit.engine.amounts import UNIT, to_amount
 from plaudit.engine.catalog import (
@@ -10,6 +12,7 @@ from plaudit.engine.catalog import (
     Catalog,
     Filter,
     Metric,
+    PointsBoost,
     PointsSystem,
     PointsTrigger,
     StreakSettings,
@@ -25,6 +28,7 @@ from plaudit.engine.compiled import (
     CompiledTriggers,
     Ladder,
     Matcher,
+    Steps,
     StreakRules,
     Trigger,
 )
@@ -133,7 +137,7 @@ class _Compiler:
                 by_achievement.setdefault(self._numbers[trigger.definition.achievement], []).append(trigger)
         times = [trigger for trigger in self._triggers if trigger.definition.type == "time"]
         return CompiledTriggers(
-            streaks=tuple(t for t in self._triggers if t.definition.type == "streak"),
+            streaks=_steps(t for t in self._triggers if t.definition.type == "streak"),
             achievements={number: tuple(triggers) for number, triggers in by_achievement.items()},
             creations=tuple(t for t in self._triggers if t.definition.type == "user_creation"),
             hours=tuple(t for t in times if t.definition.time_unit == "hours"),
@@ -162,16 +166,18 @@ class _Compiler:
         for trigger in triggers:
             groups.setdefault(sort_filter(trigger.definition.event_attributes), ([], []))[1].append(trigger)
         plain_achievements, plain_triggers = groups.pop(())
+        frequency = Counter(part for wanted in groups for part in wanted)
         matchers: dict[tuple[str, str], list[Matcher]] = {}
         for wanted, (filtered, fed) in groups.items():
             number = self._accumulator(metric.key, wanted)
-            first = (wanted[0].key, wanted[0].value)
-            matchers.setdefault(first, []).append(Matcher(number, wanted, self._ladder(filtered), tuple(fed)))
+            rarest = min(wanted, key=lambda part: frequency[part])
+            group = matchers.setdefault((rarest.key, rarest.value), [])
+            group.append(Matcher(number, wanted, self._ladder(filtered), _steps(fed)))
         return CompiledMetric(
             definition=metric,
             ladder=self._ladder(plain_achievements),
-            triggers=tuple(plain_triggers),
-            matchers={first: tuple(group) for first, group in matchers.items()},
+            triggers=_steps(plain_triggers),
+            matchers={rarest: tuple(group) for rarest, group in matchers.items()},
             shown=tuple(sorted(achievements, key=metric_value_amount)),
         )
 
@@ -187,6 +193,10 @@ class _Compiler:
         for composite in composites:
             for number in composite.prerequisites:
                 dependents.setdefault(number, []).append(composite)
+        conditional: dict[tuple[str, str], list[CompiledAchievement]] = {}
+        for active in self._active.values():
+            for part in active.definition.user_attributes:
+                conditional.setdefault((part.key, part.value), []).append(active)
         return CompiledAchievements(
             by_key=self._shown,
             active=self._active,
@@ -194,7 +204,7 @@ class _Compiler:
             anniversaries=self._ladder(self._of("anniversary")),
             composites=composites,
             dependents={number: tuple(group) for number, group in dependents.items()},
-            conditional=tuple(a for a in self._active.values() if a.definition.user_attributes),
+            conditional={part: tuple(group) for part, group in conditional.items()},
         )
 
     def _of(self, trigger: AchievementTrigger) -> Iterator[Achievement]:
@@ -206,6 +216,11 @@ def sort_filter(wanted: Filter) -> Filter:
     return tuple(sorted(wanted, key=lambda part: (part.key, part.value)))
 
 
+def _steps(triggers: Iterable[Trigger]) -> Steps:
+    in_order = tuple(sorted(triggers, key=lambda trigger: trigger.step))
+    return Steps(in_order, tuple(trigger.step for trigger in in_order))
+
+
 def _step(trigger: PointsTrigger) -> int:
     if trigger.type == "metric":
         return (trigger.metric_threshold or 0) * UNIT
@@ -214,13 +229,20 @@ def _step(trigger: PointsTrigger) -> int:
 
 def _compile_system(system: PointsSystem) -> CompiledSystem:
     levels = sorted((level for level in system.levels if not level.archived), key=lambda level: level.points)
+    boosts = [boost for boost in system.boosts if not boost.archived]
     return CompiledSystem(
         definition=system,
         highest=POINTS_MAX if system.max_points is None else system.max_points,
-        boosts=tuple(CompiledBoost(b, to_amount(b.multiplier)) for b in system.boosts if not b.archived),
+        boosts=tuple(
+            CompiledBoost(b, to_amount(b.multiplier)) for b in sorted(boosts, key=_end_of_boost, reverse=True)
+        ),
         level_points=tuple(level.points for level in levels),
         levels=tuple(levels),
     )
+
+
+def _end_of_boost(boost: PointsBoost) -> float:
+    return inf if boost.end_day is None else boost.end_day
 
 
 def _compile_streaks(settings: StreakSettings, metrics: dict[str, CompiledMetric]) -> CompiledStreaks:

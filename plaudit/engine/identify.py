@@ -28,7 +28,12 @@ def identify(user: User | None, fields: UserFields, catalog: CompiledCatalog, no
         day = local_day(now_ms, profile.tz)
         version = catalog.catalog
         user = User(
-            profile, day=day, streaks=first_streaks(catalog, day), caught_up=version.backdating, filled=version.filling
+            profile,
+            day=day,
+            streaks=first_streaks(catalog, day),
+            caught_up=version.backdating,
+            filled=version.filling,
+            first_day=day,
         )
         return set_levels(user, catalog)
     if _says_nothing_new(user.profile, fields):

@@ -99,22 +99,14 @@ def _find_firings(deed: Deed, completed: tuple[Achievement, ...], catalog: Compi
             yield trigger, 1
     metric = deed.metric
     if metric is not None:
-        yield from _count(metric.triggers, deed.before, deed.after)
+        yield from metric.triggers.passed(deed.before, deed.after)
         for matcher, before, after in deed.matched:
-            yield from _count(matcher.triggers, before, after)
+            yield from matcher.triggers.passed(before, after)
     if deed.streak_length:
-        for trigger in triggers.streaks:
+        for trigger in triggers.streaks.up_to(deed.streak_length):
             if deed.streak_length % trigger.step == 0:
                 yield trigger, 1
     if triggers.achievements:
         for achievement in completed:
             for trigger in triggers.achievements.get(achievement.number, ()):
                 yield trigger, 1
-
-
-def _count(triggers: tuple[Trigger, ...], before: int, after: int) -> Iterator[Firing]:
-    """How often a total passed a multiple of each trigger's step on its way up (Q-35)."""
-    for trigger in triggers:
-        times = after // trigger.step - before // trigger.step
-        if times > 0:
-            yield trigger, times

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from plaudit.engine.achievements import complete_achievements
+from plaudit.engine.achievements import complete_achievements, streak_length
 from plaudit.engine.amounts import unpack_amount
 from plaudit.engine.commands import CompleteAchievement, RecordEvent
 from plaudit.engine.compiled import CompiledCatalog, CompiledMetric, Matcher
@@ -17,6 +17,8 @@ from plaudit.engine.points import award_points
 from plaudit.engine.streaks import extend_streaks, streak_of
 from plaudit.engine.user import User
 
+_NONE: dict[str, str] = {}
+
 
 def process(user: User | None, event: RecordEvent, catalog: CompiledCatalog, now_ms: int) -> Outcome:
     """What an event does to its user (None: a new one). Pure: `user` is untouched, the outcome holds the next state.
@@ -28,6 +30,7 @@ def process(user: User | None, event: RecordEvent, catalog: CompiledCatalog, now
     if event.attributes:
         check_attribute_keys(event.attributes, catalog.event_attributes, "event")
     elapsed = None if user is None else elapse(user, catalog, now_ms)
+    seen_before = 0 if elapsed is None else streak_length(elapsed.user, catalog)
     user, has_changed = arrive(elapsed, event, catalog, now_ms)
     number, value = metric.definition.number, unpack_amount(event.value)
     before = user.totals.get(number, 0)
@@ -39,11 +42,14 @@ def process(user: User | None, event: RecordEvent, catalog: CompiledCatalog, now
     deed = Deed(
         is_new=elapsed is None,
         has_changed_profile=has_changed,
+        attributes_before=_NONE if elapsed is None else elapsed.user.profile.attributes,
         metric=metric,
         before=before,
         after=user.totals[number],
         matched=matched,
         streak_length=streak_of(user.streaks, catalog.streaks.settings.frequency).length if extended else 0,
+        seen_before=seen_before,
+        seen_after=streak_length(user, catalog),
     )
     user, completed = complete_achievements(user, deed, catalog, now_ms)
     user, awards = award_points(user, deed, completed, catalog, now_ms)
@@ -65,11 +71,19 @@ def complete_on_demand(
             f"Achievement not found: expected the key of an active one whose trigger is api, got {command.key!r}"
         )
     elapsed = None if user is None else elapse(user, catalog, now_ms)
+    seen_before = 0 if elapsed is None else streak_length(elapsed.user, catalog)
     user, has_changed = arrive(elapsed, command, catalog, now_ms)
     if not matches(user.profile.attributes, achievement.user_attributes):
         wanted = ", ".join(f"{part.key}={part.value}" for part in achievement.user_attributes)
         raise Invalid(f"user.attributes: expected {wanted}, for which this achievement is")
-    deed = Deed(is_new=elapsed is None, has_changed_profile=has_changed, asked_for=achievement)
+    deed = Deed(
+        is_new=elapsed is None,
+        has_changed_profile=has_changed,
+        attributes_before=_NONE if elapsed is None else elapsed.user.profile.attributes,
+        seen_before=seen_before,
+        seen_after=streak_length(user, catalog),
+        asked_for=achievement,
+    )
     user, completed = complete_achievements(user, deed, catalog, now_ms)
     user, awards = award_points(user, deed, completed, catalog, now_ms)
     return Completion(user, achievement, completed, awards, elapsed.happenings if elapsed is not None else ())

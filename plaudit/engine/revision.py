@@ -134,7 +134,7 @@ def _points_systems(
         wanted.append(
             replace(
                 system,
-                triggers=_activated(old.triggers, triggers, now_ms),
+                triggers=_activated(() if old.archived else old.triggers, triggers, now_ms),
                 boosts=_merge(old.boosts, (to_boost(entry, b, now_ms) for b in entry.boosts), now_ms),
                 levels=_merge(old.levels, (to_level(entry, level, now_ms) for level in entry.levels), now_ms),
             )
@@ -145,7 +145,7 @@ def _points_systems(
 def _activated(
     old: tuple[PointsTrigger, ...], new: tuple[PointsTrigger, ...], now_ms: int
 ) -> tuple[PointsTrigger, ...]:
-    """The new triggers; of those that have become active, or count other intervals, time counts from now on."""
+    """The new triggers; those that have become active, or are for other intervals or users, count time from now on."""
     known = {trigger.id: trigger for trigger in old}
     return tuple(
         trigger if _has_counted(known.get(trigger.id), trigger) else replace(trigger, activated_ms=now_ms)
@@ -157,8 +157,9 @@ def _has_counted(before: PointsTrigger | None, trigger: PointsTrigger) -> bool:
     if trigger.archived or trigger.status == "inactive":
         return True
     return (
-        before is not None
-        and not before.archived
-        and before.status == "active"
-        and (before.time_unit, before.time_interval) == (trigger.time_unit, trigger.time_interval)
+        before is not None and not before.archived and before.status == "active" and _timing(before) == _timing(trigger)
     )
+
+
+def _timing(trigger: PointsTrigger) -> tuple[object, ...]:
+    return trigger.time_unit, trigger.time_interval, sort_filter(trigger.user_attributes)

@@ -69,6 +69,7 @@ class _PackedUser(Struct, array_like=True):
     filled: int = 0
     paid_hour: int = 0
     paid_day: int = 0
+    first_day: int = 0
 
 
 class Glance(Struct, array_like=True):
@@ -143,6 +144,7 @@ def encode_user(user: User) -> bytes:
                 user.filled,
                 user.paid_hour,
                 user.paid_day,
+                user.first_day,
             )
         )
 
@@ -168,6 +170,7 @@ def decode_user(snapshot: bytes) -> User:
         packed.filled,
         packed.paid_hour,
         packed.paid_day,
+        packed.first_day,
     )
 
 

@@ -156,3 +156,5 @@ class User(Struct, array_like=True, gc=False):
     """The last hour (since 1970, UTC) with which time-based points were due, for whomever they were."""
     paid_day: int = 0
     """The last local day with which they were."""
+    first_day: int = 0
+    """The day on which the user was created, where they were; 0 for users from before it was kept."""

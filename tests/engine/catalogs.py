@@ -169,7 +169,7 @@ def catalog(
             version=version,
             metrics=_numbered(old.metrics, [Metric(**_item(key)) for key in metrics]),
             attributes=_numbered((), attributes),
-            achievements=_numbered(old.achievements, achievements),
+            achievements=_numbered(old.achievements, [_dated(a, old, at_ms) for a in achievements]),
             points_systems=_numbered(old.points_systems, systems),
             streaks=streak,
             accumulators=accumulators,
@@ -187,6 +187,14 @@ def _numbered(old: tuple[AnyItem, ...], new: list[AnyItem]) -> tuple[AnyItem, ..
     kept = [replace(by_key.get(item.key, replace(item, archived=True)), number=item.number) for item in old]
     added = [item for item in new if item.key not in known]
     return (*kept, *(replace(item, number=number) for number, item in enumerate(added, len(old) + 1)))
+
+
+def _dated(achievement: Achievement, catalog: Catalog, at_ms: int) -> Achievement:
+    """As of when it became what it is."""
+    old = next((other for other in catalog.achievements if other.key == achievement.key), None)
+    if old is not None and replace(achievement, number=old.number, updated_ms=old.updated_ms) == old:
+        return replace(achievement, updated_ms=old.updated_ms)
+    return replace(achievement, updated_ms=at_ms)
 
 
 def _system(system: PointsSystem, catalog: Catalog) -> PointsSystem:

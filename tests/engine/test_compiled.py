@@ -92,7 +92,7 @@ def test_active_triggers_come_in_order_of_system_and_then_of_trigger() -> None:
         system(trigger(1, 5, key="a"), trigger(2, 6, key="off", status="inactive"), trigger(3, 7, key="c")),
         system(trigger(4, 8, key="d"), trigger(5, 9, "pages", key="e"), key="gems"),
     )
-    triggers = compiled(document(points=points)).metrics["words"].triggers
+    triggers = compiled(document(points=points)).metrics["words"].triggers.triggers
     assert [(t.system.definition.key, t.definition.key, t.step) for t in triggers] == [
         ("xp", "a", amount("5")),
         ("xp", "c", amount("7")),
@@ -104,7 +104,7 @@ def test_triggers_that_are_archived_or_whose_system_is_are_left_out() -> None:
     old = (system(trigger(1, 1, key="a"), trigger(2, 2, key="b")), system(trigger(3, 3), key="gems"))
     before = revise(Catalog(), document(points=old), 1000)
     catalog = compile_catalog(revise(before, document(points=(system(trigger(2, 2, key="b")),)), 2000))
-    assert [t.definition.key for t in catalog.metrics["words"].triggers] == ["b"]
+    assert [t.definition.key for t in catalog.metrics["words"].triggers.triggers] == ["b"]
 
 
 def test_attributes_are_kept_apart_by_type_and_without_archived_ones() -> None:

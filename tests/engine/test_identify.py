@@ -29,7 +29,7 @@ def later(user: User, **fields: Any) -> User:
 def test_a3_1_only_the_id_is_required() -> None:
     user = new()
     today = day("2024-01-10")
-    assert user == User(Profile(CREATED, CREATED), day=today, streaks=Streaks(earned_day=today))
+    assert user == User(Profile(CREATED, CREATED), day=today, streaks=Streaks(earned_day=today), first_day=today)
     assert not user.profile.subscribes_to_emails
 
 

@@ -45,6 +45,7 @@ def test_a5_1_the_first_event_of_an_unknown_user_creates_them_with_all_its_effec
         points={1: 4, 2: 1},
         day=TODAY,
         streaks=Streaks(FIRST, FIRST, FIRST, {1: (amount("12.5"),) * 3}, earned_day=TODAY),
+        first_day=TODAY,
     )
     assert outcome.metric is CATALOG.metrics["words"]
     assert outcome.total == amount("12.5")
@@ -64,6 +65,7 @@ def test_an_event_changes_nothing_but_its_own_metric() -> None:
         before.points,
         TODAY,
         Streaks(FIRST, FIRST, FIRST, {1: (amount("12.5"),) * 3, 2: (amount("2"),) * 3}, earned_day=TODAY),
+        first_day=TODAY,
     )
     assert (after.completed, after.awards, after.streak_extended) == ((), (), False)
 

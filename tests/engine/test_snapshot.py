@@ -155,7 +155,7 @@ FIRST_SNAPSHOT = bytes.fromhex(
 
 def test_a_snapshot_of_today_is_read_tomorrow() -> None:
     assert decode_user(OLD_SNAPSHOT) == OLD
-    assert encode_user(OLD) == b"\x9f" + OLD_SNAPSHOT[1:] + bytes.fromhex("80809000000000")
+    assert encode_user(OLD) == bytes.fromhex("dc0010") + OLD_SNAPSHOT[1:] + bytes.fromhex("8080900000000000")
     assert decode_user(encode_user(OLD)) == OLD
 
 

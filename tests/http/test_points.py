@@ -192,7 +192,7 @@ async def test_a8_18_a_user_has_those_that_are_on(stars: Api) -> None:
     [
         ({"userId": "nobody"}, "User does not exist"),
         ({"userId": None}, "userId: expected"),
-        ({"userAttributes": []}, "userAttributes: expected none"),
+        ({"userAttributes": [{"attributeId": "a", "attributeValue": "b"}]}, "userAttributes: expected none"),
         ({"multiplier": 1}, "multiplier: expected"),
         ({"multiplier": 100}, "multiplier: expected"),
         ({"multiplier": "1.5"}, "multiplier: expected"),
