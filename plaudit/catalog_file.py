@@ -30,6 +30,8 @@ def load_document(path: Path) -> Document:
         raise CatalogFileError(f"{path}: expected TOML: {error}") from None
     except msgspec.ValidationError as error:
         raise CatalogFileError(f"{path}: {_explain(str(error))}") from None
+    except (ValueError, ArithmeticError, RecursionError) as error:  # numbers and tables beyond all limits
+        raise CatalogFileError(f"{path}: expected TOML of a sensible size: {error}") from None
     problems = find_problems(document)
     if problems:
         raise CatalogFileError("\n".join(f"{path}: {problem}" for problem in problems))

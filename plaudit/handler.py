@@ -103,7 +103,7 @@ class ControlHandler:
             return settings
 
     async def _apply_catalog(self, document: Document) -> AppliedCatalog:
-        problems = find_problems(document)
+        problems = await asyncio.to_thread(find_problems, document)  # a large one takes a while
         if problems:
             raise Invalid("; ".join(str(problem) for problem in problems))
         async with self._changes:

@@ -4,6 +4,7 @@ It lives in the server's process, beside the lock of the data directory: it is a
 its own would cost 50 MB.
 """
 
+import asyncio
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -37,7 +38,7 @@ class CatalogActor:
     async def apply(self, document: Document) -> Catalog:
         """Make a document without problems the catalog; a new version only if it changes something. One fsync."""
         now_ms = self._clock()
-        await self._put_in_force(revise(self.catalog, document, now_ms), now_ms)
+        await self._put_in_force(await asyncio.to_thread(revise, self.catalog, document, now_ms), now_ms)
         return self.catalog
 
     async def change_streaks(self, patch: StreakSettingsPatch) -> StreakSettings:

@@ -39,6 +39,8 @@ from plaudit.storage.state import StateStore
 
 LOG = logging.getLogger(__name__)
 
+FILL_ATTEMPTS = 3
+"""How often a history is read again because something has been saved of its user meanwhile."""
 TIMERS = 0
 """The gateway of what timers do, which has no replies; no real one has this number."""
 
@@ -149,7 +151,7 @@ class Executor:
         happens. Raises CommitsEnded if it stops.
         """
         woken = await self._residents.read_woken(ids, self._state)
-        found = await self._filling.read(ids, woken)
+        found = await self._filling.read_woken(ids, woken)
         if self._is_closing:
             return 0.0
         wake = _Wake(ids, woken, found, asyncio.get_running_loop().create_future())
@@ -167,7 +169,8 @@ class Executor:
             idle.cancel()
 
     async def drain(self) -> None:
-        """Wait for the queries that are being answered, and stop."""
+        """Wait for the queries that are being answered, but for what takes long, and stop."""
+        self._queries.cancel()
         await asyncio.gather(*self._answering, return_exceptions=True)
         self.cancel()
 
@@ -236,6 +239,7 @@ class Executor:
     async def _load_for(self, work: list[Work]) -> None:
         commands = [command for item in work for command in item.batch.commands]
         await self._load({(c.tenant, c.user_id) for c in commands if c.user_id is not None})
+        await self._fill({user_key(c) for c in commands if isinstance(c, RecordEvent | CompleteAchievement)})
         uses = {u for c in commands if isinstance(c, RecordEvent) and (u := self._key_use(c)) is not None}
         # A checkpoint may move a recent key to the index during the query: what is known now must stay known
         found = {use: self._residents.find_recent_key(use) for use in uses}
@@ -247,6 +251,19 @@ class Executor:
         missing = {key for key in keys if not self._residents.touch(key)}
         if missing:
             await self._residents.load(missing, self._state)
+
+    async def _fill(self, keys: set[UserKey]) -> None:
+        """Look through the history of users who are to do something that a new catalog counts: what they did counts."""
+        compiled = self._applier.compiled
+        for _ in range(FILL_ATTEMPTS):
+            residents = [r for key in keys if (r := self._residents.find(key)) and needs_history(r.user, compiled)]
+            if not residents:
+                return
+            found = await self._filling.read(residents)
+            at_ms, logged = self._stamp.now_ms(), _Logged()
+            for resident in residents:
+                self._try_to_advance(resident, found.get(resident.id), logged, at_ms)
+            self._log_timers(logged, at_ms)
 
     def _key_use(self, event: RecordEvent) -> KeyUse | None:
         """What an event's idempotency key is known by; None without one, or if nothing can have used it."""
@@ -352,18 +369,25 @@ class Executor:
             if due_ms is None or due_ms > at_ms:
                 continue
             resident.due_ms = UNKNOWN_MS  # what was known may have been too early, and has passed
-            try:
-                self._advance(resident, wake.found.get(resident.id), logged, at_ms)
-            except Exception:  # a bug in the rules: the user's next command advances them, or fails as well
-                LOG.exception("user %r could not be advanced", resident.key[1])
-            else:
+            if self._try_to_advance(resident, wake.found.get(resident.id), logged, at_ms):
                 self._check_progress(resident, at_ms)
+        self._log_timers(logged, at_ms)
+        if not wake.done.done():
+            wake.done.set_result(time.perf_counter() - started)
+
+    def _log_timers(self, logged: _Logged, at_ms: int) -> None:
         if logged.commands:
             entry = Entry(TIMERS, 0, at_ms, tuple(logged.positions), tuple(logged.commands))
             self._committer.add_entry(entry, logged.digests)
             self._committer.release(lambda: None)
-        if not wake.done.done():
-            wake.done.set_result(time.perf_counter() - started)
+
+    def _try_to_advance(self, resident: Resident, found: Found | None, logged: _Logged, at_ms: int) -> bool:
+        try:
+            self._advance(resident, found, logged, at_ms)
+        except Exception:  # a bug in the rules: the user's next command advances them, or fails as well
+            LOG.exception("user %r could not be advanced", resident.key[1])
+            return False
+        return True
 
     def _advance(self, resident: Resident, found: Found | None, logged: _Logged, at_ms: int) -> None:
         tenant, user_id = resident.key

@@ -1,6 +1,8 @@
 """Looks through the history of users for what a new accumulator would have counted."""
 
-from collections.abc import Sequence
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -11,10 +13,13 @@ from plaudit.engine.catching_up import needs_history
 from plaudit.engine.commands import Backdate
 from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.filters import matches
+from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import EVENT, Chunk, EventEntry
 from plaudit.storage.state import StateStore
 
-CHAIN_CHUNKS = 64
+CHAIN_CHUNKS = 16
+
+LOG = logging.getLogger(__name__)
 
 
 class Found(Struct, frozen=True):
@@ -22,7 +27,8 @@ class Found(Struct, frozen=True):
 
     chunk: int | None
     filling: int
-    sums: dict[int, int]
+    sums: dict[int, int] | None
+    """None: it cannot be read, and will not be."""
 
 
 class Filling:
@@ -44,13 +50,24 @@ class Filling:
             group = self._wanted.setdefault(numbers[accumulator.metric], [])
             group.append((accumulator.number, accumulator.event_attributes))
 
-    async def read(self, ids: Sequence[int], woken: Woken) -> dict[int, Found]:
+    async def read_woken(self, ids: Sequence[int], woken: Woken) -> dict[int, Found]:
         """What is saved of those of the users (by id) who need it. O(their history). Raises StorageError."""
-        found: dict[int, Found] = {}
-        for id_ in ids:
-            peeked = self._residents.peek(id_, woken)
-            if peeked is not None and needs_history(peeked[0], self._compiled):
-                found[id_] = await self._read(peeked[1])
+        peeked = ((id_, self._residents.peek(id_, woken)) for id_ in ids)
+        users = [(id_, found) for id_, found in peeked if found is not None]
+        return await self._read_all({id_: chunk for id_, (user, chunk) in users if needs_history(user, self._compiled)})
+
+    async def read(self, residents: Iterable[Resident]) -> dict[int, Found]:
+        """The same for users in memory."""
+        return await self._read_all({r.id: r.chunk for r in residents if needs_history(r.user, self._compiled)})
+
+    async def _read_all(self, newest: Mapping[int, int | None]) -> dict[int, Found]:
+        found = {}
+        for id_, chunk in newest.items():
+            try:
+                found[id_] = await self._read(chunk)
+            except Corrupt:  # damage to one user stays that user's
+                LOG.exception("the history of user number %d cannot be read: what is new counts without it", id_)
+                found[id_] = Found(chunk, self._compiled.catalog.filling, None)
         return found
 
     async def _read(self, newest: int | None) -> Found:
@@ -61,6 +78,7 @@ class Filling:
             chunks: list[Chunk] = await self._state.load_chain(chunk, CHAIN_CHUNKS)
             for piece in chunks:
                 _add(sums, wanted, piece.entries)
+                await asyncio.sleep(0)
             chunk = chunks[-1].previous
         return Found(newest, filling, sums)
 
@@ -71,8 +89,11 @@ class Filling:
         """
         if found is None or found.chunk != resident.chunk or found.filling != self._compiled.catalog.filling:
             return None
-        sums = dict(found.sums)
-        _add(sums, self._wanted, resident.pending())
+        if found.sums is None:
+            sums = resident.user.matched
+        else:
+            sums = dict(found.sums)
+            _add(sums, self._wanted, resident.pending())
         packed: dict[int, PackedAmount] = {number: pack_amount(total) for number, total in sums.items() if total}
         tenant, user_id = resident.key
         return Backdate(user_id, found.filling, packed, tenant)

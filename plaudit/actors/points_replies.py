@@ -214,7 +214,7 @@ def render_boost(boost: PointsBoost | UserBoost | LoggedBoost, today: int) -> Bo
 
 def render_system_boosts(system: CompiledSystem, today: int, *, include_finished: bool) -> list[BoostResponse]:
     """The boosts for all users, in order of creation (reference: Points 18)."""
-    boosts = (render_boost(boost.definition, today) for boost in system.boosts)
+    boosts = (render_boost(boost, today) for boost in system.definition.boosts if not boost.archived)
     return [boost for boost in boosts if include_finished or boost.status != "finished"]
 
 

@@ -4,8 +4,11 @@ import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
 
+import msgspec
+
 from plaudit.actors.applier import Applier
 from plaudit.actors.entries import time_entries
+from plaudit.actors.errors import Overloaded
 from plaudit.actors.event_log import EventLog, View
 from plaudit.actors.histories import find_awards, summarize_metric, summarize_points
 from plaudit.actors.messages import Reply
@@ -14,14 +17,16 @@ from plaudit.actors.reads import find_live_metric, find_system
 from plaudit.actors.replies import INTERNAL_ERROR, Renderer, level_counts, point_counts, reject
 from plaudit.actors.residents import Residents
 from plaudit.actors.user_history import UserView
+from plaudit.actors.wire import ErrorResponse
 from plaudit.engine.catalog import Metric
 from plaudit.engine.commands import CountPoints, FindOwners, Query, ReadEvents, ReadPoints, Summarize, UserKey
 from plaudit.engine.compiled import CompiledCatalog, CompiledSystem
 from plaudit.engine.elapse import elapse
 from plaudit.engine.errors import Invalid, Rejected
 from plaudit.engine.identify import check_attribute_keys
-from plaudit.storage.errors import Corrupt
 from plaudit.storage.state import StateStore
+
+OVERLOADED = 503
 
 LOG = logging.getLogger(__name__)
 
@@ -52,8 +57,12 @@ class Queries:
         """The reply to come; what it is about is what has happened until now."""
         try:
             return partial(self._answer, query, self._begin(query, at_ms))
-        except (Rejected, Corrupt) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is answered like what shows later
             return partial(self._answer, query, partial(_fail, error))
+
+    def cancel(self) -> None:
+        """Give up what looks at all users."""
+        self._scan.cancel()
 
     def _begin(self, query: Query, at_ms: int) -> Answering:
         if isinstance(query, FindOwners):
@@ -105,6 +114,8 @@ class Queries:
             return await find()
         except Rejected as error:
             return reject(error)
+        except Overloaded as error:
+            return Reply(OVERLOADED, msgspec.json.encode(ErrorResponse(str(error))))
         except Exception:  # a bug, or a history that cannot be read: nothing else is concerned
             LOG.exception("a query of %s about user %r failed", type(query).__name__, query.user_id)
             return INTERNAL_ERROR
@@ -123,5 +134,5 @@ async def _reply(reply: Reply) -> Reply:
     return reply
 
 
-async def _fail(error: Rejected | Corrupt) -> Reply:
+async def _fail(error: Exception) -> Reply:
     raise error

@@ -213,9 +213,9 @@ class Residents:
         resident = self._dirty.get(id_) or self._saving.get(id_)
         return None if resident is None or resident.deleted_at else resident.user
 
-    def unsaved_after(self, id_: int) -> list[User]:
-        """The users with higher ids who are not what state.sqlite says. O(unsaved users)."""
-        ids = {resident.id for resident in self.unsaved() if resident.id > id_}
+    def unsaved_beyond(self, last: int, seen: set[int]) -> list[User]:
+        """The users who are not in state.sqlite up to an id: new ones, but for those seen. O(unsaved users)."""
+        ids = {r.id for r in self.unsaved() if r.id > last or (r.is_new and r.id not in seen)}
         users = (self.find_unsaved(each) for each in ids)
         return [user for user in users if user is not None]
 

@@ -61,9 +61,14 @@ class Supervisor:
     async def adopt(self) -> None:
         """Have every shard that is open adopt the catalog in force; the others will when they are opened.
 
-        When this returns, no event meets an older one any more. Call it after each change, one call at a time.
+        When this returns, no event meets an older one any more. Call it after each change, one call at a time. Raises
+        what the first shard raised that could not, when all have answered.
         """
-        await asyncio.gather(*(self._have_adopted(settings, host) for settings, host in self._hosts))
+        adoptions = (self._have_adopted(settings, host) for settings, host in self._hosts)
+        results = await asyncio.gather(*adoptions, return_exceptions=True)
+        for error in results:
+            if error is not None:
+                raise error
 
     async def _have_adopted(self, settings: ShardSettings, host: ShardHost) -> None:
         async with self._openings[settings.index]:  # one that is being opened may have been given an older one

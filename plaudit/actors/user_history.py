@@ -9,7 +9,8 @@ from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import EventEntry
 from plaudit.storage.state import StateStore
 
-CHAIN_CHUNKS = 64
+CHAIN_CHUNKS = 32
+"""How many pieces are read at once, at most: most questions are answered by the newest ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ async def walk_back(view: UserView, state: StateStore) -> AsyncIterator[EventEnt
     """All entries, newest first. Ends early if the user has been deleted meanwhile. Raises StorageError."""
     for entry in reversed(view.pending):
         yield entry
-    chunk = view.chunk
+    chunk, limit = view.chunk, 1
     while chunk is not None:
         try:
-            chunks = await state.load_chain(chunk, CHAIN_CHUNKS)
+            chunks = await state.load_chain(chunk, limit)
         except Corrupt:
             if await state.load_names([view.resident.id]):
                 raise
@@ -39,4 +40,4 @@ async def walk_back(view: UserView, state: StateStore) -> AsyncIterator[EventEnt
         for found in chunks:
             for entry in reversed(found.entries):
                 yield entry
-        chunk = chunks[-1].previous
+        chunk, limit = chunks[-1].previous, min(2 * limit, CHAIN_CHUNKS)

@@ -23,6 +23,7 @@ from plaudit.actors.schedule import Schedule
 from plaudit.actors.timers import Timers
 from plaudit.actors.transport import Connection, listen
 from plaudit.engine.catalog import Catalog
+from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.rules import RULES_VERSION
 from plaudit.storage.backup import BackedUp, copy_databases, finish_copy
@@ -162,7 +163,9 @@ class UserShard:
         Nothing happens if this version, or a newer one, is in force already.
         """
         if catalog.version > self._catalog.version:
-            self._change_catalog(catalog)
+            compiled = await asyncio.to_thread(compile_catalog, catalog)
+            if catalog.version > self._catalog.version:
+                self._change_catalog(catalog, compiled)
         await self._committer.wait(self._catalog_number)
         if isinstance(self._clock, TestClock):
             async with self._moving:
@@ -350,14 +353,14 @@ class UserShard:
         """Begin with this catalog; it is logged, unless it was in force when the shard was closed."""
         self._catalog = self._committer.catalog
         if catalog != self._catalog:
-            self._change_catalog(catalog)
+            self._change_catalog(catalog, compile_catalog(catalog))
         await self._committer.wait(self._catalog_number)
 
-    def _change_catalog(self, catalog: Catalog) -> None:
+    def _change_catalog(self, catalog: Catalog, compiled: CompiledCatalog) -> None:
         """Log the catalog, and apply what follows under it. Commands are on one side of this or the other."""
         self._catalog_number = self._committer.next_number()
         self._committer.add_catalog(CatalogChange(self._stamp.now_ms(), catalog))
-        self._executor.adopt(compile_catalog(catalog))
+        self._executor.adopt(compiled)
         self._catalog = catalog
 
     def _accept(self, connection: Connection) -> "_GatewayLink":

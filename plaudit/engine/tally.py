@@ -30,14 +30,49 @@ class PointsRange(Struct, frozen=True):
 
 def tally(before: User | None, after: User | None) -> dict[Counter, int]:
     """What each counter changes by when one state takes the place of another; None: there is no user. Mostly empty."""
-    if before is not None and after is not None and _is_same(before, after):
-        return {}
+    if before is not None and after is not None:
+        return _differences(before, after)
     changes: dict[Counter, int] = {}
     for user, sign in ((before, -1), (after, 1)):
         if user is not None:
-            for counter in _counters(user):
-                changes[counter] = changes.get(counter, 0) + sign
-    return {counter: change for counter, change in changes.items() if change}
+            changes |= dict.fromkeys(_counters(user), sign)
+    return changes
+
+
+def _differences(before: User, after: User) -> dict[Counter, int]:
+    """O(what has changed): containers are replaced, never changed, so what is the same object is the same."""
+    changes: dict[Counter, int] = {}
+    if before.completions is not after.completions:
+        gone, new = (
+            before.completions.keys() - after.completions.keys(),
+            after.completions.keys() - before.completions.keys(),
+        )
+        changes |= {("completions", number): -1 for number in gone} | {("completions", number): 1 for number in new}
+    if before.points is not after.points:
+        for system in before.points.keys() | after.points.keys():
+            old, now = before.points.get(system, 0), after.points.get(system, 0)
+            _move(changes, _points_counter(system, old), _points_counter(system, now))
+    if before.levels is not after.levels:
+        for system in before.levels.keys() | after.levels.keys():
+            _move(changes, _level_counter(before, system), _level_counter(after, system))
+    return changes
+
+
+def _move(changes: dict[Counter, int], old: Counter | None, new: Counter | None) -> None:
+    if old != new:
+        if old is not None:
+            changes[old] = -1
+        if new is not None:
+            changes[new] = 1
+
+
+def _points_counter(system: int, total: int) -> Counter | None:
+    return ("points", bucket_of(system, total)) if total > 0 else None
+
+
+def _level_counter(user: User, system: int) -> Counter | None:
+    level = user.levels.get(system)
+    return None if level is None else ("levels", system * LEVELS + level)
 
 
 def add_up(counters: dict[Counter, int], changes: Mapping[Counter, int]) -> None:
@@ -48,11 +83,6 @@ def add_up(counters: dict[Counter, int], changes: Mapping[Counter, int]) -> None
             counters[counter] = value
         else:
             counters.pop(counter, None)
-
-
-def _is_same(before: User, after: User) -> bool:
-    """Containers are replaced, never changed: what is the same object is the same."""
-    return before.completions is after.completions and before.points is after.points and before.levels is after.levels
 
 
 def _counters(user: User) -> chain[Counter]:

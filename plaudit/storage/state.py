@@ -200,20 +200,8 @@ class StateStore:
         return await self._run(_scan_points, system, after, limit, str(self.path))
 
     async def load_chain(self, chunk: int | None, limit: int) -> list[Chunk]:
-        """A user's chunks from this one back, newest first, up to `limit`. One query."""
-        rows = await self._fetch(
-            "WITH RECURSIVE chain (id, user, previous, entries) AS ("
-            "SELECT id, user, previous, entries FROM history WHERE id = ? UNION ALL "
-            "SELECT history.id, history.user, history.previous, history.entries "
-            "FROM chain JOIN history ON history.id = chain.previous AND chain.previous < chain.id LIMIT ?"
-            f") SELECT {_CHUNK} FROM chain",
-            (chunk, limit),
-        )
-        chunks = [decode_chunk(row, str(self.path)) for row in rows]
-        missing = chunks[-1].previous if chunks else chunk
-        if len(chunks) < limit and missing is not None:
-            raise Corrupt(f"{self.path}: history {missing} is missing")
-        return chunks
+        """A user's chunks from this one back, newest first, up to `limit`. One query, in the connection's thread."""
+        return await self._run(_load_chain, chunk, limit, str(self.path))
 
     async def load_chunks(self, first: int, last: int) -> list[Chunk]:
         """All chunks of a range of ids, by id."""
@@ -546,6 +534,22 @@ def key_uses(chunk: Chunk) -> dict[KeyUse, bytes]:
 def key_entries(chunk: Chunk) -> list[KeyEntry]:
     """What the index has of a chunk."""
     return [(hash_key(use), chunk.id) for use in key_uses(chunk)]
+
+
+def _load_chain(connection: sqlite3.Connection, chunk: int | None, limit: int, place: str) -> list[Chunk]:
+    rows = connection.execute(
+        "WITH RECURSIVE chain (id, user, previous, entries) AS ("
+        "SELECT id, user, previous, entries FROM history WHERE id = ? UNION ALL "
+        "SELECT history.id, history.user, history.previous, history.entries "
+        "FROM chain JOIN history ON history.id = chain.previous AND chain.previous < chain.id LIMIT ?"
+        f") SELECT {_CHUNK} FROM chain",
+        (chunk, limit),
+    )
+    chunks = [decode_chunk(row, place) for row in rows]
+    missing = chunks[-1].previous if chunks else chunk
+    if len(chunks) < limit and missing is not None:
+        raise Corrupt(f"{place}: history {missing} is missing")
+    return chunks
 
 
 def _scan_points(
