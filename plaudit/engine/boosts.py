@@ -12,6 +12,8 @@ from plaudit.engine.errors import Invalid, NotFound
 from plaudit.engine.filters import matches
 from plaudit.engine.user import User, UserBoost
 
+ZONES_DAYS = 2
+"""How far apart the dates of two places can be: a boost that has ended here may go on where the user moves to."""
 USER_BOOSTS_MAX = 100
 """How many boosts of their own a user can have that have not finished, over all systems."""
 
@@ -65,7 +67,7 @@ def find_system_by_id(catalog: CompiledCatalog, id_: str) -> CompiledSystem:
 def create_boost(user: User, command: CreateBoost, catalog: CompiledCatalog) -> User:
     """The user with one boost more; those that have finished are let go. Raises NotFound, or Invalid if too many."""
     system = find_system_by_id(catalog, command.system)
-    kept = tuple(boost for boost in user.boosts if boost.end_day is None or boost.end_day >= user.day - 1)
+    kept = tuple(boost for boost in user.boosts if boost.end_day is None or boost.end_day >= user.day - ZONES_DAYS)
     if len(kept) >= USER_BOOSTS_MAX:
         raise Invalid(f"userId: expected a user with fewer than {USER_BOOSTS_MAX} boosts that have not finished")
     boost = UserBoost(

@@ -15,6 +15,7 @@ from plaudit.actors.user_shard import ShardSettings
 from plaudit.engine.amounts import UNIT
 from plaudit.engine.catalog import Catalog
 from plaudit.engine.commands import ReadAchievementStats, ReadPoints, RecordEvent, UserFields
+from plaudit.engine.compiling import compile_catalog
 from plaudit.engine.document import AchievementEntry, Document, LevelEntry
 from plaudit.engine.revision import revise
 from tests.actors.shards import CATALOG, killed_now, statuses
@@ -137,7 +138,7 @@ async def test_a7_9_a_kill_at_any_step_of_it_changes_nothing(
 async def test_a7_9_an_event_that_comes_first_is_told_only_what_it_has_done(settings: ShardSettings) -> None:
     async with timed(settings) as shard:
         await fill(shard)
-        shard.shard._change_catalog(changed())  # nobody has been looked at yet
+        shard.shard._change_catalog(changed(), compile_catalog(changed()))  # nobody has been looked at yet
         replies = await shard.call(lesson(2, 500, "latin"), lesson(9, 501, "maths"))
         told = [[each["key"] for each in msgspec.json.decode(reply.body)["achievements"]] for reply in replies]
         assert told == [["three"], ["tenth"]]
