@@ -140,3 +140,14 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, reason: 
     with pytest.raises(CatalogFileError, match=reason) as caught:
         load_document(tmp_path / name)
     assert str(caught.value).startswith(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("table", [ACHIEVEMENT.replace("metric_value = 1\n", ""), ""], ids=["known", "unknown"])
+@pytest.mark.parametrize(
+    "value",
+    ["1e99999999999999999999999", "9" * 5000, "[" * 2000 + "]" * 2000, "{a = " * 2000 + "1" + "}" * 2000],
+    ids=["vast", "long", "arrays", "tables"],
+)
+def test_values_beyond_all_limits_are_refused(path: Path, value: str, table: str) -> None:
+    (line,) = problems(path, f"{table}metric_value = {value}\n")
+    assert line.startswith("expected TOML of a sensible size: ")

@@ -121,7 +121,7 @@ def test_no_level_in_a_system_without_levels() -> None:
 
 
 def test_boosts_that_have_multiplied_an_award_are_active() -> None:
-    now = XP.boosts[1].definition
+    now = next(each.definition for each in XP.boosts if each.definition.key == "now")
     [given] = respond(award(30, 30, XP, now, OWN))["points"]["xp"]["awards"]
     assert [(boost["id"], boost["status"], boost["multiplier"]) for boost in given["boosts"]] == [
         (now.id, "active", Decimal("1.5")),

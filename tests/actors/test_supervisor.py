@@ -10,6 +10,7 @@ from plaudit.actors.supervisor import Supervisor
 from plaudit.actors.user_shard import Opened, ShardSettings
 from plaudit.engine.catalog import Catalog
 from plaudit.storage.backup import BackedUp
+from plaudit.storage.errors import Unusable
 
 
 class Host:
@@ -21,6 +22,9 @@ class Host:
         self.opening = asyncio.Event()
         self.may_open = asyncio.Event()
         self.may_open.set()
+        self.may_adopt = asyncio.Event()
+        self.may_adopt.set()
+        self.failure: Exception | None = None
 
     async def open(self, catalog: Catalog, now_ms: int | None = None) -> Opened:
         self.opening.set()
@@ -34,6 +38,9 @@ class Host:
     async def adopt(self, catalog: Catalog) -> None:
         if self.catalog is None:
             raise HostLost("not open")
+        if self.failure is not None:
+            raise self.failure
+        await self.may_adopt.wait()
         self.catalog = catalog
 
     async def move_clock(self, now_ms: int) -> int | None:
@@ -94,4 +101,25 @@ async def test_shards_are_opened_at_the_time_of_the_test_clock() -> None:
     supervisor = world.supervisor(lambda: 17)
     await supervisor.start(lambda _: None)
     assert [host.now_ms for host in world.hosts] == [17, 17]
+    await supervisor.stop()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+async def test_a_failing_adoption_is_told_when_all_shards_have_answered(failing: int) -> None:
+    world = World()
+    supervisor = world.supervisor()
+    await supervisor.start(lambda _: None)
+    bad, good = world.hosts[failing], world.hosts[1 - failing]
+    bad.failure = Unusable("the disk is full")
+    good.may_adopt.clear()
+    world.catalog = Catalog(version=2)
+    adopting = asyncio.create_task(supervisor.adopt())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not adopting.done()
+    good.may_adopt.set()
+    with pytest.raises(Unusable, match="the disk is full"):
+        await adopting
+    assert world.versions[1 - failing] == 2
+    assert world.versions[failing] == 1
     await supervisor.stop()

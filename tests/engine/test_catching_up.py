@@ -179,6 +179,70 @@ def test_q40_who_comes_after_the_catalog_is_owed_nothing() -> None:
     assert catch_up(sam.state, made) is sam.state
 
 
+# What was due before it
+
+
+LOOKS = [(), ("2024-01-20T00:00",), ("2024-01-20T01:59:59.999",), ("2024-01-19T12:00", "2024-01-20T01:00")]
+"""When somebody may have looked before a catalog of 02:00 on the 20th."""
+YEAR = after_years("one", 1)
+FOR_YEAR = points(per_completion(50, "one"))
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+def test_a7_7_an_anniversary_that_was_due_counts_though_the_catalog_has_changed_since(looks: tuple[str, ...]) -> None:
+    sam = Player(catalog(YEAR, FOR_YEAR))
+    sam.sends("2024-01-10T12:00", "0", signed_up="2023-01-20")
+    for look in looks:
+        sam.waits(look)
+    changes(sam, YEAR, FOR_YEAR, at_value("other", "1000"), at="2024-01-20T02:00")
+    sam.waits("2024-01-20T03:00")
+    assert completed(sam.state, sam) == {"one": instant("2024-01-20")}
+    assert [(h.at_ms, keys(h.completed)) for h in sam.happenings] == [(instant("2024-01-20"), ["one"])]
+    assert sam.state.points == {1: 50}
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+@pytest.mark.parametrize("before", [(), (replace(YEAR, anniversary_years=9),), (replace(YEAR, status="locked"),)])
+def test_a7_9_one_that_is_new_on_the_day_comes_silently(
+    looks: tuple[str, ...], before: tuple[Achievement, ...]
+) -> None:
+    other = after_years("nine", 9)
+    sam = Player(catalog(other, *before, points()))
+    sam.sends("2024-01-10T12:00", "0", signed_up="2023-01-20")
+    for look in looks:
+        sam.waits(look)
+    changes(sam, other, YEAR, FOR_YEAR, at="2024-01-20T02:00")
+    sam.waits("2024-01-20T03:00")
+    assert completed(sam.state, sam) == {"one": instant("2024-01-20T02:00")}
+    assert sam.happenings == []
+    assert sam.state.points == {}
+
+
+@pytest.mark.parametrize("looks", [(), ("2024-01-05T00:00",), ("2024-01-05T23:00", "2024-01-06T12:59:59")])
+def test_a7_9_a_streak_that_was_lost_by_then_is_not_rewarded(looks: tuple[str, ...]) -> None:
+    sam = Player(catalog()).counts_through("2024-01-01", "2024-01-03")
+    for look in looks:
+        sam.waits(look)
+    changes(sam, at_length("three", 3), at_length("one", 1), at="2024-01-06T13:00")
+    sam.waits("2024-01-06T14:00")
+    assert completed(sam.state, sam) == {}
+
+
+def test_a7_9_nor_is_it_for_one_who_comes_back_with_an_event() -> None:
+    sam = Player(catalog()).counts_through("2024-01-01", "2024-01-03")
+    changes(sam, at_length("three", 3), at_length("one", 1), at="2024-01-06T13:00")
+    assert keys(sam.sends("2024-01-06T14:00").completed) == ["one"]
+    assert completed(sam.state, sam) == {"one": instant("2024-01-06T14:00")}
+
+
+def test_a7_9_a_streak_that_was_lost_after_it_is() -> None:
+    sam = Player(catalog()).counts_through("2024-01-01", "2024-01-03")
+    changes(sam, at_length("three", 3), at="2024-01-04T13:00")
+    sam.waits("2024-01-09")
+    assert completed(sam.state, sam) == {"three": instant("2024-01-04T13:00")}
+    assert sam.length == 0
+
+
 # Totals of matching events, which nobody has counted so far
 
 
@@ -234,3 +298,18 @@ def test_a7_9_sums_for_an_older_catalog_leave_those_of_the_newer_one_open() -> N
     user = backdate(sam.state, Backdate("sam", old, {1: amount("3")}), sam.catalog)
     assert set(completed(user, sam)) == {"phone"}
     assert needs_history(user, sam.catalog)
+
+
+@pytest.mark.parametrize("after", ["3", "-3"])
+def test_a7_9_sums_that_come_to_nothing_take_the_place_of_others_too(after: str) -> None:
+    """An event before the catalog has taken away what one since has given."""
+    sam = Player(catalog())
+    sam.sends(NOON, str(-int(after)), carrying=PHONE)
+    items = (at_value("phone", "3", event_attributes=PHONE), at_value("one", "1", event_attributes=PHONE))
+    changes(sam, *(replace(item, status="locked") for item in items))
+    sam.sends(LATER, after, carrying=PHONE)
+    assert sam.state.matched == {1: amount(after)}
+    sam.user = backdate(sam.state, Backdate("sam", sam.catalog.catalog.filling), sam.catalog)
+    assert sam.state.matched.get(1, 0) == 0
+    changes(sam, *items, at=LATER)
+    assert keys(sam.sends(LATER, "1", carrying=PHONE).completed) == ["one"]

@@ -1,13 +1,18 @@
 """Achievements that need others: in any order, at any depth, and never in a circle."""
 
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
+from typing import ClassVar
 
 import pytest
 from hypothesis import given as each_of
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.composites import find_cycle
 from plaudit.engine.document import AchievementEntry, Document
 from plaudit.engine.problems import find_problems
@@ -103,6 +108,52 @@ def test_a7_8_the_event_that_brings_the_attribute_may_bring_the_last_one_too() -
     sam = Player(made)
     assert keys(sam.sends(NOON, "4", being={"plan": "pro"}).completed) == []
     assert keys(sam.sends(NOON, "1").completed) == ["base", "top"]
+
+
+class Watched(frozenset[int]):
+    """Prerequisites that count how many of them have been looked at."""
+
+    seen: ClassVar[list[int]] = []
+
+    def __iter__(self) -> Iterator[int]:
+        self.seen.append(len(self))
+        return super().__iter__()
+
+    def __le__(self, other: AbstractSet[object]) -> bool:
+        self.seen.append(len(self))
+        return super().__le__(other)
+
+
+def watched(made: CompiledCatalog) -> CompiledCatalog:
+    """The catalog with composites whose prerequisites are counted."""
+    found = made.achievements
+    new = {c.definition.number: replace(c, prerequisites=Watched(c.prerequisites)) for c in found.composites}
+    dependents = {n: tuple(new[c.definition.number] for c in group) for n, group in found.dependents.items()}
+    Watched.seen.clear()
+    return replace(made, achievements=replace(found, composites=tuple(new.values()), dependents=dependents))
+
+
+def test_a7_6_many_that_complete_at_once_are_looked_at_once() -> None:
+    count = 5000
+    needed = [at_value(f"a{n}", str(n + 1)) for n in range(count)]
+    names = [each.key for each in needed]
+    composites = [
+        after_all("never", "missing", *names),
+        after_all("all", *names),
+        after_all("both", "all", names[0]),
+    ]
+    sam = Player(watched(catalog(*composites, *needed, on_demand("missing"))))
+    assert keys(sam.sends(NOON, str(count)).completed) == [*names, "all", "both"]
+    assert sum(Watched.seen) <= 4 * count
+    assert keys(sam.completes(NOON, "missing").completed) == ["missing", "never"]
+    assert sum(Watched.seen) <= 6 * count
+
+
+def test_a7_6_what_is_completed_one_by_one_is_completed_in_the_end() -> None:
+    names = [f"a{n}" for n in range(30)]
+    sam = Player(catalog(after_all("top", "all", names[3]), after_all("all", *names), *map(on_demand, names)))
+    told = [keys(sam.completes(NOON, name).completed) for name in reversed(names)]
+    assert told == [*([name] for name in reversed(names[1:])), [names[0], "all", "top"]]
 
 
 NEEDS = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True), min_size=1, max_size=7)

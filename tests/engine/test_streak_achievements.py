@@ -11,7 +11,18 @@ from plaudit.engine.catalog import Frequency, Status, StreakMetric, StreakSettin
 from plaudit.engine.commands import RestoreStreak, StreakPreferenceFields, UpdatePreferences
 from plaudit.engine.compiled import CompiledCatalog
 from tests.engine.builders import DETERMINISTIC, Player, day, instant
-from tests.engine.catalogs import at_length, at_value, catalog, keys
+from tests.engine.catalogs import (
+    after_all,
+    at_length,
+    at_value,
+    catalog,
+    given,
+    keys,
+    per_completion,
+    per_days,
+    per_length,
+    points,
+)
 
 LENGTHS = catalog(at_length("four", 4), at_length("two", 2), at_length("three", 3))
 FIRST = day("2024-01-01")
@@ -117,6 +128,67 @@ def test_a7_4_who_wants_no_streak_completes_nothing_by_it_until_it_is_wanted_aga
         "three",
     ]
     assert told(sam, "2024-01-12", "2024-01-13") == [[], ["four"]]
+
+
+def story(sam: Player) -> list[tuple[int, list[str], list[tuple[str, int, int]]]]:
+    """What has happened without an event."""
+    return [(h.at_ms, keys(h.completed), given(h.awards)) for h in sam.happenings]
+
+
+FOR_LENGTHS = points(per_completion(5, "two", key="second"), per_completion(7, "both"), per_length(100, 2))
+
+
+def test_a7_4_a8_4_what_becomes_visible_by_a_preference_gives_points_and_is_in_the_history() -> None:
+    three = at_length("three", 3)
+    sam = Player(catalog(at_length("two", 2), three, after_all("both", "two", "three"), FOR_LENGTHS))
+    sam.counts_on("2024-01-10").asks("2024-01-10T13:00", enabled(is_on=False))
+    sam.counts_through("2024-01-11", "2024-01-12")
+    sam.asks("2024-01-12T13:00", enabled(is_on=True))
+    at_ms = instant("2024-01-12T13:00")
+    expected = [("second", 5, 5), ("achievement 7", 7, 12)]
+    assert story(sam) == [(at_ms, ["two", "three", "both"], expected)]
+    assert [h.day for h in sam.happenings] == [day("2024-01-12")]
+    assert set(sam.state.completions.values()) == {at_ms}
+    sam.asks("2024-01-12T14:00", enabled(is_on=False)).asks("2024-01-12T15:00", enabled(is_on=True))
+    assert len(sam.happenings) == 1
+
+
+def test_a7_4_only_what_the_streak_is_long_enough_for_becomes_visible() -> None:
+    sam = Player(LENGTHS).counts_on("2024-01-10")
+    sam.asks("2024-01-10T13:00", enabled(is_on=False)).counts_on("2024-01-11")
+    sam.asks("2024-01-13T13:00", enabled(is_on=True))
+    assert story(sam) == []
+    assert sam.state.completions == {}
+
+
+def test_a7_4_what_becomes_visible_is_for_those_alone_whom_it_is_for() -> None:
+    pros = at_length("pro", 2, user_attributes={"plan": "pro"})
+    sam = Player(catalog(pros, at_length("two", 2))).counts_on("2024-01-10")
+    sam.asks("2024-01-10T13:00", enabled(is_on=False)).counts_on("2024-01-11")
+    sam.asks("2024-01-11T13:00", enabled(is_on=True))
+    assert story(sam) == [(sam.now_ms, ["two"], [])]
+
+
+def test_a7_4_a8_4_so_does_what_is_restored() -> None:
+    """As a pro, nobody has had two days so far."""
+    sam = Player(catalog(at_length("two", 2, user_attributes={"plan": "pro"}), FOR_LENGTHS))
+    sam.counts_through("2024-01-10", "2024-01-11")
+    sam.sends("2024-01-14T12:00", being={"plan": "pro"})
+    sam.asks("2024-01-14T13:00", RestoreStreak("sam"))
+    assert story(sam) == [(sam.now_ms, ["two"], [("second", 5, 105)])]
+    assert [h.day for h in sam.happenings] == [day("2024-01-14")]
+
+
+def test_a7_4_what_time_brings_comes_before_it() -> None:
+    sam = Player(catalog(at_length("two", 2), FOR_LENGTHS, points(per_days(1, 1), key="gems")))
+    sam.counts_on("2024-01-10").asks("2024-01-10T13:00", enabled(is_on=False)).counts_on("2024-01-11")
+    sam.asks("2024-01-12T09:00", enabled(is_on=True))
+    told = [
+        (instant("2024-01-11"), [], [("time 1", 1, 1)]),
+        (instant("2024-01-12"), [], [("time 1", 1, 2)]),
+        (instant("2024-01-12T09:00"), ["two"], [("second", 5, 5)]),
+    ]
+    assert story(sam) == told
 
 
 def test_a7_8_nor_by_an_attribute_while_no_streak_is_wanted() -> None:

@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given as each_of
 from hypothesis import strategies as st
 
+from plaudit.engine import elapse as elapse_module
 from plaudit.engine.catalog import PointsTrigger
 from plaudit.engine.commands import UserFields
 from plaudit.engine.deadlines import next_deadline, timing_key
 from plaudit.engine.elapse import elapse
 from plaudit.engine.snapshot import encode_user
+from plaudit.engine.timezones import local_day
 from tests.engine.builders import DETERMINISTIC, Player, instant
 from tests.engine.catalogs import (
     after_years,
@@ -131,6 +133,26 @@ def test_a8_7_a_filter_is_not_retroactive() -> None:
     assert paid(sam) == times("UTC", "2024-01-15T11:00", "2024-01-15T12:00", "2024-01-15T21:00")
 
 
+def test_a8_7_what_is_for_others_costs_nothing_however_long_the_user_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def count(now_ms: int, tz: str | None) -> int:
+        asked.append(now_ms)
+        return local_day(now_ms, tz)
+
+    monkeypatch.setattr(elapse_module, "local_day", count)
+    pros = [per_hours(1, 1, key=str(n), user_attributes={"plan": "pro"}) for n in range(3)]
+    sam = player(*pros, at="2014-01-15T12:34", plan="free")
+    assert next_deadline(sam.state, sam.catalog) is None
+    sam.sends("2024-01-15T12:34", "0")
+    assert asked == []
+    assert paid(sam) == []
+    sam.sends("2024-01-15T12:35", "0", being={"plan": "pro"})
+    sam.waits("2024-01-15T13:00")
+    assert paid(sam) == times("UTC", "2024-01-15T13:00")
+    assert asked == [sam.now_ms] * 3
+
+
 def test_a8_5_q34_time_takes_points_too_down_to_nothing() -> None:
     sam = player(per_total(1, 1), per_days(-4, 1, key="rent"))
     sam.sends("2024-01-15T13:00", "10")
@@ -189,6 +211,56 @@ def test_q41_days_that_a_move_jumps_over_are_paid() -> None:
     assert due is not None
     sam.waits_until(max(due, sam.now_ms))
     assert [h.day for h in sam.happenings[3:]] == [738_901, 738_902]
+
+
+def test_q41_moving_there_and_back_pays_no_interval_twice_nor_sooner() -> None:
+    """Every Monday, the sender is in Tokyo in the morning and back in the evening."""
+    sam = player(per_days(10, 7), at="2024-01-01T20:00")
+    totals = []
+    for week in range(4):
+        for at, zone in (("2024-01-08T01:00", "Asia/Tokyo"), ("2024-01-08T20:00", "UTC")):
+            sam.sends_at(instant(at) + 7 * week * DAY_MS, "0", fields=UserFields(tz=zone))
+            totals.append(sam.state.points[1])
+    assert totals == [10, 10, 20, 20, 30, 30, 40, 40]
+    assert [h.day for h in sam.happenings] == [738_893 + 7 * week for week in range(4)]
+
+
+@pytest.mark.parametrize(("first", "then"), [("Pacific/Kiritimati", "Pacific/Honolulu"), ("UTC", "Pacific/Honolulu")])
+def test_q41_whoever_moves_at_once_keeps_the_day_with_which_it_began(first: str, then: str) -> None:
+    sam = Player(catalog(points(per_days(1, 2))), first)
+    sam.sends_at(instant("2024-01-15T09:00"), "0")  # the 15th there, and the 14th where the user goes
+    sam.sends_at(instant("2024-01-15T09:01"), "0", fields=UserFields(tz=then))
+    sam.zone = then
+    sam.waits("2024-01-19")
+    assert paid(sam) == times(then, "2024-01-17", "2024-01-19")
+
+
+def test_q41_a_first_interval_does_not_end_before_it_began() -> None:
+    """The trigger is activated on the 15th of UTC, when the 16th has begun where the user is."""
+    activated = instant("2024-01-15T12:00")
+    daily, others = per_days(1, 1, activated_ms=activated), per_days(1, 2, key="others", activated_ms=activated)
+    sam = player(at="2024-01-10T12:00", zone="Pacific/Kiritimati")
+    sam.waits_until(activated)
+    sam.catalog = catalog(points(daily, others), before=sam.catalog, at_ms=activated)
+    sam.waits("2024-01-19")
+    told = [(h.day, [award.trigger.key for award in h.awards]) for h in sam.happenings]
+    assert told == [(738_902, ["time 1", "others"]), (738_903, ["time 1"]), (738_904, ["time 1", "others"])]
+
+
+@DETERMINISTIC
+@each_of(st.integers(1, 7), st.lists(st.tuples(st.integers(0, 40 * HOUR_MS), st.integers(0, 5)), max_size=14))
+def test_q41_intervals_of_days_keep_their_length_wherever_the_user_goes(
+    step: int, moves: list[tuple[int, int]]
+) -> None:
+    zones = ("UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York", "Asia/Kathmandu", "Asia/Tokyo")
+    sam = player(per_days(1, step), at="2024-03-08T23:30")
+    for gap, zone in moves:
+        sam.sends_at(sam.now_ms + gap, "0", fields=UserFields(tz=zones[zone]))
+    sam.waits_until(sam.now_ms + 2 * (step + 1) * DAY_MS)
+    days = [happening.day for happening in sam.happenings]
+    assert days == list(range(days[0], days[-1] + 1, step))
+    assert days[0] in {738_953 + step, 738_953 + 2 * step}
+    assert all(at > instant("2024-03-08T23:30") for at in paid(sam))
 
 
 ZONES = st.sampled_from([None, "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York", "Asia/Kathmandu"])
