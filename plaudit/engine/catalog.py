@@ -134,6 +134,45 @@ class PointsSystem(Item, frozen=True, kw_only=True):
     levels: tuple[PointsLevel, ...] = ()
 
 
+RankBy = Literal["metric", "points", "streak"]
+RunUnit = Literal["day", "month", "year"]
+
+
+class Leaderboard(Item, frozen=True, kw_only=True):
+    """Ranks users by a metric, by points or by the length of their streaks. Days are ordinals, where each user is."""
+
+    description: str | None = None
+    status: Literal["active", "inactive"] = "active"
+    """Active ones begin and end by their days; inactive ones are nowhere to be seen."""
+    rank_by: RankBy
+    metric: str | None = None
+    """The key of the metric; None if it ranks by something else."""
+    points_system: str | None = None
+    """The key of the points system; None if it ranks by something else."""
+    max_participants: int | None = None
+    """How many places there are, in each group; None: as many as there are users."""
+    start_day: int
+    end_day: int | None = None
+    """The last day; None: it does not end."""
+    start_time_s: int | None = None
+    """Only what happens at or after this time of day counts: seconds after midnight, where the user is."""
+    end_time_s: int | None = None
+    """And only what happens before this one."""
+    run_unit: RunUnit | None = None
+    """With `run_interval` of these it begins anew; None: it does not."""
+    run_interval: int = 1
+    breakdown_attributes: tuple[str, ...] = ()
+    """Keys of user attributes: users with the same values are ranked among themselves."""
+    user_attributes: Filter = ()
+    """Only users who match take part."""
+    is_all_time: bool = False
+    """What users did before it began counts as well."""
+    filling: int = 0
+    """The version since which it counts: what users did before that is in their history."""
+    counting_ms: int = 0
+    """When that came: runs that were over by then have no ranking."""
+
+
 class Accumulator(Struct, frozen=True, kw_only=True):
     """A total of each user, over the events of a metric (a key) that match a filter. Never removed."""
 
@@ -190,10 +229,12 @@ class Catalog(Struct, frozen=True, kw_only=True):
     attributes: tuple[Attribute, ...] = ()
     achievements: tuple[Achievement, ...] = ()
     points_systems: tuple[PointsSystem, ...] = ()
+    leaderboards: tuple[Leaderboard, ...] = ()
     streaks: StreakSettings = StreakSettings()
     accumulators: tuple[Accumulator, ...] = ()
     filling: int = 0
-    """The version that brought the newest of them: the history of users from before has to be looked through."""
+    """The version that brought the newest of them, or of the leaderboards that count: the history of users from before
+    has to be looked through."""
     backdating: int = 0
     """The version for which users from before have to be looked at: they may deserve something without doing more."""
     backdating_ms: int = 0

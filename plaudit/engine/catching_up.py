@@ -12,10 +12,11 @@ from plaudit.engine.achievements import complete, reached_anniversaries, streak_
 from plaudit.engine.amounts import unpack_amount
 from plaudit.engine.catalog import Achievement
 from plaudit.engine.commands import Backdate
-from plaudit.engine.compiled import CompiledCatalog
+from plaudit.engine.compiled import CompiledBoard, CompiledCatalog
 from plaudit.engine.points import set_levels
+from plaudit.engine.snapshot import unpack_standings
 from plaudit.engine.timezones import local_day
-from plaudit.engine.user import User
+from plaudit.engine.user import Standing, User
 
 
 def catch_up(user: User, catalog: CompiledCatalog) -> User:
@@ -25,7 +26,7 @@ def catch_up(user: User, catalog: CompiledCatalog) -> User:
     """
     version = catalog.catalog
     if user.filled != version.filling and not needs_history(user, catalog):
-        user = replace(user, filled=version.filling)
+        user = replace(user, filled=version.filling, standings=_current_standings(user, catalog))
     if user.caught_up == version.backdating:
         return user
     user, _ = complete(user, _find_deserved(user, catalog), catalog, version.backdating_ms)
@@ -45,8 +46,24 @@ def is_owed(user: User, catalog: CompiledCatalog) -> bool:
 
 
 def needs_history(user: User, catalog: CompiledCatalog) -> bool:
-    """True if the user may have done something before there was an accumulator for it."""
-    return user.filled < catalog.catalog.filling and not catalog.accumulated.isdisjoint(user.totals)
+    """True if the user may have done something before there was an accumulator, or a leaderboard, for it."""
+    if user.filled >= catalog.catalog.filling:
+        return False
+    return not catalog.accumulated.isdisjoint(user.totals) or any(True for _ in boards_to_fill(user, catalog))
+
+
+def boards_to_fill(user: User, catalog: CompiledCatalog) -> Iterator[CompiledBoard]:
+    """The leaderboards that became active after the user may have done something that counts for them."""
+    if user.filled >= catalog.boards.filling:
+        return
+    for board in catalog.boards.by_number.values():
+        if user.filled < board.definition.filling:
+            if board.definition.rank_by == "streak":
+                has_source = streak_length(user, catalog) > 0
+            else:
+                has_source = board.source in (user.totals if board.definition.rank_by == "metric" else user.points)
+            if has_source:
+                yield board
 
 
 def backdate(user: User, command: Backdate, catalog: CompiledCatalog) -> User:
@@ -55,7 +72,10 @@ def backdate(user: User, command: Backdate, catalog: CompiledCatalog) -> User:
     if user.filled >= command.filling:
         return user
     sums = {number: unpack_amount(amount) for number, amount in command.sums.items()}
-    user = replace(user, matched=sums, filled=command.filling)
+    standings = _current_standings(user, catalog)
+    if command.standings:
+        standings = standings | unpack_standings(command.standings)
+    user = replace(user, matched=sums, filled=command.filling, standings=standings)
     found = [
         achievement
         for number, total in sums.items()
@@ -64,6 +84,18 @@ def backdate(user: User, command: Backdate, catalog: CompiledCatalog) -> User:
     ]
     user, _ = complete(user, found, catalog, catalog.catalog.backdating_ms)
     return user
+
+
+def _current_standings(user: User, catalog: CompiledCatalog) -> dict[int, tuple[Standing, ...]]:
+    """Without those of boards that count anew since: what is left of them is of another time."""
+    boards = catalog.boards.by_number
+    if all(n in boards and boards[n].definition.filling <= user.filled for n in user.standings):
+        return user.standings
+    return {
+        number: standings
+        for number, standings in user.standings.items()
+        if number in boards and boards[number].definition.filling <= user.filled
+    }
 
 
 def _find_deserved(user: User, catalog: CompiledCatalog) -> Iterator[Achievement]:

@@ -31,6 +31,7 @@ def _items(catalog: Catalog) -> Iterator[tuple[str, list[Item]]]:
     yield "attributes", list(catalog.attributes)
     yield "achievements", list(catalog.achievements)
     yield "points systems", list(catalog.points_systems)
+    yield "leaderboards", list(catalog.leaderboards)
     yield "triggers", [trigger for system in catalog.points_systems for trigger in system.triggers]
     yield "boosts", [boost for system in catalog.points_systems for boost in system.boosts]
     yield "levels", [level for system in catalog.points_systems for level in system.levels]

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from plaudit.engine.amounts import PackedAmount
 from plaudit.engine.catalog import EvaluationMode, Rounding
+from plaudit.engine.user import PackedStanding
 
 SINGLE_TENANT = ""
 
@@ -57,6 +58,8 @@ class Backdate(Struct, frozen=True, array_like=True, tag="backdate"):
     sums: dict[int, PackedAmount] = {}
     """Totals of all accumulators over the user's whole history, by number; those that are not there are 0."""
     tenant: str = SINGLE_TENANT
+    standings: dict[int, tuple[PackedStanding, ...]] = {}
+    """How the user stands on the leaderboards that the history was looked through for, by number."""
 
 
 class Advance(Struct, frozen=True, array_like=True, tag="advance"):
@@ -286,6 +289,67 @@ class CountPoints(Struct, frozen=True, array_like=True, tag="count points"):
     user_id: None = None
 
 
+class ReadLeaderboards(Struct, frozen=True, array_like=True, tag="leaderboards"):
+    """The leaderboards that there are. Any shard can answer."""
+
+    include_finished: bool = False
+    tenant: str = SINGLE_TENANT
+    user_id: None = None
+
+
+class FindLeaderboard(Struct, frozen=True, array_like=True, tag="leaderboard"):
+    """A leaderboard (by key) and one of its runs: what to ask a leaderboard shard for. Any shard can answer."""
+
+    key: str
+    day: int | None = None
+    """A day of the run, as an ordinal; None: the present one in UTC."""
+    user_attributes: tuple[tuple[str, str], ...] = ()
+    """Which groups, by (keys, values); of a board that is broken down, and only there."""
+    limit: int = 0
+    tenant: str = SINGLE_TENANT
+    user_id: None = None
+
+
+class FindParticipant(Struct, frozen=True, array_like=True, tag="participant"):
+    """A user as a participant of a leaderboard (by key): what to ask a leaderboard shard for."""
+
+    user_id: str
+    key: str
+    day: int | None = None
+    """A day of the run, as an ordinal; None: the user's present one."""
+    tenant: str = SINGLE_TENANT
+
+
+class ReadRankings(Struct, frozen=True, array_like=True, tag="rankings"):
+    """A part of a run's ranking. Asked of its leaderboard shard."""
+
+    board: int
+    """The board's number."""
+    run: int
+    """The run's first day, as an ordinal."""
+    group: tuple[str | None, ...] = ()
+    """The groups with these values; None: any. As many as the board is broken down by."""
+    offset: int = 0
+    limit: int = 10
+    seat: int | None = None
+    """With the seat of a participant, `offset` is relative to their position, and may be negative."""
+    tenant: str = SINGLE_TENANT
+    user_id: None = None
+
+
+class ReadPlace(Struct, frozen=True, array_like=True, tag="place"):
+    """A participant's place in a run, and what it was on the days before. Asked of its leaderboard shard."""
+
+    board: int
+    run: int
+    seat: int
+    """`user shard << 40 | number of the user in it`."""
+    days: int = 10
+    """How many days of history, the present one included."""
+    tenant: str = SINGLE_TENANT
+    user_id: None = None
+
+
 class FindOwners(Struct, frozen=True, array_like=True, tag="owners"):
     """Whose these ids (16 bytes each) are: those of pauses. Asked of every shard."""
 
@@ -297,12 +361,16 @@ class FindOwners(Struct, frozen=True, array_like=True, tag="owners"):
 Administer = UpdatePreferences | GrantFreeze | PauseStreak | EndPause | RestoreStreak | ResetStreak | CreateBoost
 """Writes to a user who exists, by somebody who looks after users."""
 Write = RecordEvent | DeleteUser | Advance | Administer | CompleteAchievement | Backdate
-Read = ReadUser | ReadMetrics | ReadStreak | ReadPreferences | ReadMetric | ReadAchievements | ReadBoosts
-ShardRead = ReadAchievementStats | ReadPointsSystem
+Read = (
+    ReadUser | ReadMetrics | ReadStreak | ReadPreferences | ReadMetric | ReadAchievements | ReadBoosts | FindParticipant
+)
+ShardRead = ReadAchievementStats | ReadPointsSystem | ReadLeaderboards | FindLeaderboard
 """Of no user in particular, and as quick as a `Read`."""
 Query = ReadEvents | FindOwners | ReadPoints | Summarize | CountPoints
 """What may take a while, and so must not travel with events."""
-Command = Write | Read | ShardRead | Query
+BoardRead = ReadRankings | ReadPlace
+"""What leaderboard shards answer, and only they."""
+Command = Write | Read | ShardRead | Query | BoardRead
 
 UserKey = tuple[str, str]
 """(tenant, user id)."""

@@ -2,12 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from plaudit.engine.catalog import (
     Achievement,
     Catalog,
     Filter,
+    Leaderboard,
     Metric,
     PointsBoost,
     PointsLevel,
@@ -15,6 +16,9 @@ from plaudit.engine.catalog import (
     PointsTrigger,
     StreakSettings,
 )
+from plaudit.engine.runs import Run, run_on
+
+KNOWN_DAYS_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,46 @@ class CompiledTriggers:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledBoard:
+    """A live leaderboard."""
+
+    definition: Leaderboard
+    source: int
+    """The number of the metric or of the points system; 0 for streaks."""
+    unit: int
+    """What scores are divided by to be shown: UNIT for those of metrics, else 1."""
+    kept: int
+    """The scores of how many runs are kept, so that one is there until its run is final."""
+    known_runs: dict[int, Run | None] = field(default_factory=dict, compare=False)
+    """By day: what has been worked out once."""
+
+    def run_on(self, day: int) -> Run | None:
+        """The run for which a day counts; None if it counts for none. O(1), a lookup for most days."""
+        if self.definition.is_all_time:
+            return Run(self.definition.start_day, None)
+        known = self.known_runs
+        if day not in known:
+            if len(known) >= KNOWN_DAYS_MAX:
+                known.clear()
+            known[day] = run_on(self.definition, day)
+        return known[day]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledBoards:
+    """The leaderboards that are active, and whose metric or points system is there."""
+
+    by_key: dict[str, CompiledBoard]
+    """In order of creation."""
+    by_number: dict[int, CompiledBoard]
+    by_metric: dict[int, tuple[CompiledBoard, ...]]
+    by_system: dict[int, tuple[CompiledBoard, ...]]
+    streaks: tuple[CompiledBoard, ...]
+    filling: int
+    """The newest of theirs."""
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledCatalog:
     """What the stages of `process` look things up in. Immutable; shared by all users of a shard."""
 
@@ -209,3 +253,4 @@ class CompiledCatalog:
     """Those of live metrics, by accumulator."""
     accumulated: frozenset[int]
     """The numbers of the metrics that have accumulators, live or not."""
+    boards: CompiledBoards

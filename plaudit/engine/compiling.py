@@ -11,6 +11,7 @@ from plaudit.engine.catalog import (
     AchievementTrigger,
     Catalog,
     Filter,
+    Leaderboard,
     Metric,
     PointsBoost,
     PointsSystem,
@@ -20,6 +21,8 @@ from plaudit.engine.catalog import (
 from plaudit.engine.compiled import (
     CompiledAchievement,
     CompiledAchievements,
+    CompiledBoard,
+    CompiledBoards,
     CompiledBoost,
     CompiledCatalog,
     CompiledMetric,
@@ -32,9 +35,14 @@ from plaudit.engine.compiled import (
     StreakRules,
     Trigger,
 )
+from plaudit.engine.runs import is_short
 
 POINTS_MAX = 10**15
 """What a user can have in a system without a maximum of its own."""
+
+KEPT_RUNS = 2
+KEPT_RUNS_SHORT = 3
+"""A run is final 26 hours at most after it has ended for a user. Of runs of a day or two, a third may have begun."""
 
 _ORDER = {"user_creation": 0, "metric": 1, "streak": 2, "achievement": 3, "time": 4}
 
@@ -93,7 +101,44 @@ class _Compiler:
                 for matcher in group
             },
             accumulated=frozenset(metric.number for metric in catalog.metrics if metric.key in self._by_metric),
+            boards=self._compile_boards(),
         )
+
+    def _compile_boards(self) -> CompiledBoards:
+        live = {
+            board.key: CompiledBoard(
+                definition=board,
+                source=source,
+                unit=UNIT if board.rank_by == "metric" else 1,
+                kept=KEPT_RUNS_SHORT if is_short(board) else KEPT_RUNS,
+            )
+            for board in self._catalog.leaderboards
+            if board.status == "active" and not board.archived and (source := self._find_source(board)) is not None
+        }
+        by_metric: dict[int, list[CompiledBoard]] = {}
+        by_system: dict[int, list[CompiledBoard]] = {}
+        for board in live.values():
+            if board.definition.rank_by != "streak":
+                groups = by_metric if board.definition.rank_by == "metric" else by_system
+                groups.setdefault(board.source, []).append(board)
+        return CompiledBoards(
+            by_key=live,
+            by_number={board.definition.number: board for board in live.values()},
+            by_metric={number: tuple(group) for number, group in by_metric.items()},
+            by_system={number: tuple(group) for number, group in by_system.items()},
+            streaks=tuple(board for board in live.values() if board.definition.rank_by == "streak"),
+            filling=max((board.definition.filling for board in live.values()), default=0),
+        )
+
+    def _find_source(self, board: Leaderboard) -> int | None:
+        """The number of what a board ranks by, 0 for the streak; None if that has been archived."""
+        if board.rank_by == "streak":
+            return 0
+        if board.rank_by == "metric":
+            metric = self._metrics.get(board.metric or "")
+            return None if metric is None else metric.number
+        system = self._systems.get(board.points_system or "")
+        return None if system is None else system.definition.number
 
     def _has_metric(self, achievement: Achievement) -> bool:
         return achievement.trigger != "metric" or achievement.metric in self._metrics

@@ -10,7 +10,9 @@ from plaudit.engine.catalog import (
     AchievementTrigger,
     EvaluationMode,
     Frequency,
+    RankBy,
     Rounding,
+    RunUnit,
     Status,
     TimeUnit,
     TriggerType,
@@ -31,6 +33,8 @@ LevelPoints = Annotated[int, Meta(ge=0, le=10**15)]
 StreakLength = Annotated[int, Meta(ge=1, le=100_000)]
 Years = Annotated[int, Meta(ge=1, le=1000)]
 Interval = Annotated[int, Meta(ge=1, le=100_000)]
+Places = Annotated[int, Meta(ge=1, le=10**12)]
+"""More than there are people."""
 Attributes = dict[str, Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]]
 """A filter: values by the keys of attributes."""
 METRIC_VALUE_MAX = 10**15
@@ -153,6 +157,29 @@ class StreakEntry(Struct, frozen=True, forbid_unknown_fields=True):
     freezes: FreezesEntry | None = None
 
 
+class LeaderboardEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """A `[[leaderboards]]` table. What it needs beside key and name depends on what it ranks by."""
+
+    key: Key
+    name: Name
+    rank_by: RankBy
+    metric: str | None = None
+    points: str | None = None
+    description: Text | None = None
+    status: Literal["active", "inactive"] = "active"
+    max_participants: Places | None = None
+    start: date | None = None
+    """None: the day on which it becomes active, in UTC."""
+    end: date | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    """`HH:MM` or `HH:MM:SS`."""
+    run_unit: RunUnit | None = None
+    run_interval: Interval | None = None
+    breakdown_attributes: tuple[str, ...] = ()
+    user_attributes: Attributes = {}
+
+
 class Document(Struct, frozen=True, forbid_unknown_fields=True):
     """A whole catalog file."""
 
@@ -162,3 +189,4 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True):
     points: tuple[PointsEntry, ...] = ()
     streak: StreakEntry | None = None
     """None: the streak settings stay as they are."""
+    leaderboards: tuple[LeaderboardEntry, ...] = ()

@@ -7,6 +7,7 @@ from plaudit.engine.catalog import (
     Attribute,
     AttributeValue,
     Filter,
+    Leaderboard,
     Metric,
     PointsBoost,
     PointsLevel,
@@ -19,11 +20,14 @@ from plaudit.engine.document import (
     AttributeEntry,
     Attributes,
     BoostEntry,
+    LeaderboardEntry,
     LevelEntry,
     MetricEntry,
     PointsEntry,
     TriggerEntry,
 )
+from plaudit.engine.runs import utc_day
+from plaudit.engine.times import parse_time
 
 NAMESPACE = UUID("6b3c1d4e-6a53-5a0e-9d4f-0d2f5a7c9e11")
 """Ids derive from it, so the same file gives the same ids on every installation."""
@@ -151,6 +155,38 @@ def to_level(system: PointsEntry, entry: LevelEntry, now_ms: int) -> PointsLevel
         points=entry.points,
         description=entry.description,
         badge_url=entry.badge_url,
+    )
+
+
+def to_leaderboard(entry: LeaderboardEntry, now_ms: int) -> Leaderboard:
+    """The same for a leaderboard; one without a start begins today in UTC, or on its last day if that has passed."""
+    end_day = None if entry.end is None else entry.end.toordinal()
+    today = utc_day(now_ms)
+    if entry.start is not None:
+        start_day = entry.start.toordinal()
+    else:
+        start_day = today if end_day is None else min(today, end_day)
+    return Leaderboard(
+        number=0,
+        id=_id("leaderboard", entry.key),
+        key=entry.key,
+        name=entry.name,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        description=entry.description,
+        status=entry.status,
+        rank_by=entry.rank_by,
+        metric=entry.metric,
+        points_system=entry.points,
+        max_participants=entry.max_participants,
+        start_day=start_day,
+        end_day=end_day,
+        start_time_s=None if entry.start_time is None else parse_time(entry.start_time),
+        end_time_s=None if entry.end_time is None else parse_time(entry.end_time),
+        run_unit=entry.run_unit,
+        run_interval=entry.run_interval or 1,
+        breakdown_attributes=entry.breakdown_attributes,
+        user_attributes=_filter(entry.user_attributes),
     )
 
 

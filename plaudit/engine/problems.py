@@ -2,73 +2,47 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple
-
-from msgspec import Struct
 
 from plaudit.engine.amounts import PLACES
+from plaudit.engine.board_problems import find_board_problems
 from plaudit.engine.composites import find_cycle
 from plaudit.engine.document import (
     METRIC_VALUE_MAX,
     MULTIPLIER_MAX,
     AchievementEntry,
-    Attributes,
     BoostEntry,
     Document,
     PointsEntry,
     TriggerEntry,
 )
+from plaudit.engine.document_checks import Keys, Problem, check_filters, check_reference, find_duplicates
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
-class Problem(Struct, frozen=True):
-    """Something wrong with a document: where, and what was expected."""
-
-    table: str
-    key: str
-    expected: str
-
-    def __str__(self) -> str:
-        return f"{self.table} {self.key}: {self.expected}"
-
-
-class _Keys(NamedTuple):
-    """What entries can refer to."""
-
-    metrics: set[str]
-    achievements: set[str]
-    user_attributes: set[str]
-    event_attributes: set[str]
-
-
 def find_problems(document: Document) -> list[Problem]:
     """Duplicates, unknown references, what is missing or belongs to another trigger, numbers that mean nothing."""
-    keys = _Keys(
+    keys = Keys(
         metrics={metric.key for metric in document.metrics},
         achievements={achievement.key for achievement in document.achievements},
+        points={points.key for points in document.points},
         user_attributes={a.key for a in document.attributes if a.type == "user"},
         event_attributes={a.key for a in document.attributes if a.type == "event"},
     )
     return [
-        *_duplicates("[[metrics]]", (metric.key for metric in document.metrics)),
+        *find_duplicates("[[metrics]]", (metric.key for metric in document.metrics)),
         *_currency_problems(document),
         *_attribute_duplicates(document),
-        *_duplicates("[[achievements]]", (achievement.key for achievement in document.achievements)),
-        *_duplicates("[[points]]", (points.key for points in document.points)),
+        *find_duplicates("[[achievements]]", (achievement.key for achievement in document.achievements)),
+        *find_duplicates("[[points]]", (points.key for points in document.points)),
         *(problem for entry in document.achievements for problem in _achievement_problems(entry, keys)),
         *_cycle_problems(document),
         *(problem for entry in document.points for problem in _points_problems(entry, keys)),
         *_streak_problems(document, keys.metrics),
+        *find_board_problems(document, keys),
     ]
-
-
-def _duplicates(table: str, keys: Iterable[str]) -> Iterator[Problem]:
-    for key, count in Counter(keys).items():
-        if count > 1:
-            yield Problem(f'{table} "{key}"', "key", f"expected a key of its own, got one that is used {count} times")
 
 
 def _currency_problems(document: Document) -> Iterator[Problem]:
@@ -81,7 +55,7 @@ def _currency_problems(document: Document) -> Iterator[Problem]:
 def _attribute_duplicates(document: Document) -> Iterator[Problem]:
     for kind in ("user", "event"):
         keys = (attribute.key for attribute in document.attributes if attribute.type == kind)
-        yield from _duplicates(f"[[attributes]] of type {kind}", keys)
+        yield from find_duplicates(f"[[attributes]] of type {kind}", keys)
 
 
 _OF_ACHIEVEMENTS = {
@@ -116,18 +90,18 @@ def _field_problems(
         yield Problem(place, "event_attributes", f"expected none, since it is of type {kind}")
 
 
-def _achievement_problems(entry: AchievementEntry, keys: _Keys) -> Iterator[Problem]:
+def _achievement_problems(entry: AchievementEntry, keys: Keys) -> Iterator[Problem]:
     place = f'[[achievements]] "{entry.key}"'
     yield from _field_problems(place, entry, entry.trigger, _OF_ACHIEVEMENTS)
-    yield from _unknown(place, "metric", "a metric", entry.metric, keys.metrics)
-    yield from _filter_problems(place, entry.user_attributes, entry.event_attributes, keys)
+    yield from check_reference(place, "metric", "a metric", entry.metric, keys.metrics)
+    yield from check_filters(place, entry.user_attributes, entry.event_attributes, keys)
     value = entry.metric_value
     if value is not None and (not value.is_finite() or not 1 <= value <= METRIC_VALUE_MAX):
         yield Problem(place, "metric_value", f"expected a number from 1 to 10^15, got {value}")
     if entry.achievements is not None and not entry.achievements:
         yield Problem(place, "achievements", "expected the key of at least one achievement")
     for key in entry.achievements or ():
-        yield from _unknown(place, "achievements", "an achievement", key, keys.achievements)
+        yield from check_reference(place, "achievements", "an achievement", key, keys.achievements)
 
 
 def _cycle_problems(document: Document) -> Iterator[Problem]:
@@ -137,11 +111,11 @@ def _cycle_problems(document: Document) -> Iterator[Problem]:
         yield Problem(f'[[achievements]] "{cycle[0]}"', "achievements", f"expected no cycle, got {path}")
 
 
-def _points_problems(points: PointsEntry, keys: _Keys) -> Iterator[Problem]:
+def _points_problems(points: PointsEntry, keys: Keys) -> Iterator[Problem]:
     table = f'[[points]] "{points.key}"'
-    yield from _duplicates(f"{table} [[points.triggers]]", (trigger.key for trigger in points.triggers))
-    yield from _duplicates(f"{table} [[points.boosts]]", (boost.key for boost in points.boosts))
-    yield from _duplicates(f"{table} [[points.levels]]", (level.key for level in points.levels))
+    yield from find_duplicates(f"{table} [[points.triggers]]", (trigger.key for trigger in points.triggers))
+    yield from find_duplicates(f"{table} [[points.boosts]]", (boost.key for boost in points.boosts))
+    yield from find_duplicates(f"{table} [[points.levels]]", (level.key for level in points.levels))
     for trigger in points.triggers:
         yield from _trigger_problems(f'{table} [[points.triggers]] "{trigger.key}"', trigger, keys)
     for boost in points.boosts:
@@ -151,17 +125,17 @@ def _points_problems(points: PointsEntry, keys: _Keys) -> Iterator[Problem]:
             yield Problem(f"{table} [[points.levels]]", "points", f"expected one level at {total} points, got {count}")
 
 
-def _trigger_problems(place: str, trigger: TriggerEntry, keys: _Keys) -> Iterator[Problem]:
+def _trigger_problems(place: str, trigger: TriggerEntry, keys: Keys) -> Iterator[Problem]:
     yield from _field_problems(place, trigger, trigger.type, _OF_TRIGGERS)
-    yield from _unknown(place, "metric", "a metric", trigger.metric, keys.metrics)
-    yield from _unknown(place, "achievement", "an achievement", trigger.achievement, keys.achievements)
-    yield from _filter_problems(place, trigger.user_attributes, trigger.event_attributes, keys)
+    yield from check_reference(place, "metric", "a metric", trigger.metric, keys.metrics)
+    yield from check_reference(place, "achievement", "an achievement", trigger.achievement, keys.achievements)
+    yield from check_filters(place, trigger.user_attributes, trigger.event_attributes, keys)
     if not trigger.points:
         yield Problem(place, "points", f"expected a whole number other than 0, got {trigger.points}")
 
 
-def _boost_problems(place: str, boost: BoostEntry, keys: _Keys) -> Iterator[Problem]:
-    yield from _filter_problems(place, boost.user_attributes, {}, keys)
+def _boost_problems(place: str, boost: BoostEntry, keys: Keys) -> Iterator[Problem]:
+    yield from check_filters(place, boost.user_attributes, {}, keys)
     problem = check_multiplier(boost.multiplier)
     if problem is not None:
         yield Problem(place, "multiplier", problem)
@@ -186,20 +160,13 @@ def _places(value: Decimal) -> int:
     return -needless - (exponent if isinstance(exponent, int) else 0)
 
 
-def _filter_problems(place: str, user: Attributes, event: Attributes, keys: _Keys) -> Iterator[Problem]:
-    for key in user:
-        yield from _unknown(place, "user_attributes", "a user attribute", key, keys.user_attributes)
-    for key in event:
-        yield from _unknown(place, "event_attributes", "an event attribute", key, keys.event_attributes)
-
-
 def _streak_problems(document: Document, metrics: set[str]) -> Iterator[Problem]:
     streak = document.streak
     if streak is None:
         return
-    yield from _duplicates("[[streak.metrics]]", (metric.key for metric in streak.metrics))
+    yield from find_duplicates("[[streak.metrics]]", (metric.key for metric in streak.metrics))
     for metric in streak.metrics:
-        yield from _unknown(f'[[streak.metrics]] "{metric.key}"', "key", "a metric", metric.key, metrics)
+        yield from check_reference(f'[[streak.metrics]] "{metric.key}"', "key", "a metric", metric.key, metrics)
     if len(set(streak.days_off)) < len(streak.days_off):
         yield Problem("[streak]", "days_off", "expected each day of the week at most once")
     if streak.days_off and streak.frequency != "daily":
@@ -209,9 +176,3 @@ def _streak_problems(document: Document, metrics: set[str]) -> Iterator[Problem]
         yield Problem("[streak.freezes]", "max_count", f"expected at least start_count ({freezes.start_count})")
     if freezes is not None and (freezes.auto_earn_interval is None) != (freezes.auto_earn_amount is None):
         yield Problem("[streak.freezes]", "auto_earn_amount", "expected with auto_earn_interval, or neither of them")
-
-
-def _unknown(place: str, field: str, what: str, key: str | None, known: set[str]) -> Iterator[Problem]:
-    if key is not None and key not in known:
-        listed = ", ".join(sorted(known)) or "none yet"
-        yield Problem(place, field, f'expected the key of {what} ({listed}), got "{key}"')

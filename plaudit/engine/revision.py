@@ -11,22 +11,25 @@ from plaudit.engine.catalog import (
     Achievement,
     Catalog,
     Item,
+    Leaderboard,
     PointsSystem,
     PointsTrigger,
     StreakMetric,
     StreakSettings,
 )
 from plaudit.engine.compiling import sort_filter
-from plaudit.engine.document import Document, PointsEntry, StreakEntry
+from plaudit.engine.document import Document, LeaderboardEntry, PointsEntry, StreakEntry
 from plaudit.engine.items import (
     to_achievement,
     to_attribute,
     to_boost,
+    to_leaderboard,
     to_level,
     to_metric,
     to_points_system,
     to_trigger,
 )
+from plaudit.engine.runs import utc_day
 from plaudit.engine.settings import make_freezes
 
 AnyItem = TypeVar("AnyItem", bound=Item)
@@ -46,6 +49,7 @@ def revise(catalog: Catalog, document: Document, now_ms: int) -> Catalog:
             catalog.achievements, (to_achievement(entry, now_ms) for entry in document.achievements), now_ms
         ),
         points_systems=_points_systems(catalog.points_systems, document.points, now_ms),
+        leaderboards=_leaderboards(catalog.leaderboards, document.leaderboards, now_ms),
         streaks=_streaks(catalog.streaks, document.streak, now_ms),
     )
     return next_version(catalog, revised, now_ms)
@@ -69,6 +73,9 @@ def next_version(current: Catalog, changed: Catalog, now_ms: int) -> Catalog:
     version = current.version + 1
     if len(changed.accumulators) > len(current.accumulators):
         changed = replace(changed, filling=version)
+    boards = _start_boards(current, changed, version, now_ms)
+    if boards != changed.leaderboards:
+        changed = replace(changed, leaderboards=boards, filling=version)
     if gives_something(current, changed):
         changed = replace(changed, backdating=version, backdating_ms=now_ms)
     return replace(changed, version=version)
@@ -119,7 +126,69 @@ def _updated(item: AnyItem, wanted: AnyItem | None, now_ms: int) -> AnyItem:
     same = replace(wanted, number=item.number, created_ms=item.created_ms, updated_ms=item.updated_ms)
     if isinstance(item, PointsTrigger) and isinstance(same, PointsTrigger):
         same = replace(same, activated_ms=item.activated_ms)
+    if isinstance(item, Leaderboard) and isinstance(same, Leaderboard):
+        same = replace(same, is_all_time=item.is_all_time, filling=item.filling, counting_ms=item.counting_ms)
     return item if same == item else replace(same, updated_ms=now_ms)
+
+
+def _leaderboards(
+    current: tuple[Leaderboard, ...], entries: tuple[LeaderboardEntry, ...], now_ms: int
+) -> tuple[Leaderboard, ...]:
+    """A board whose document does not say when it begins goes on as it began; one that becomes active begins then."""
+    live = {board.id: board for board in current if not board.archived}
+    wanted = []
+    for entry in entries:
+        board = to_leaderboard(entry, now_ms)
+        known = live.get(board.id)
+        if entry.start is None and known is not None and (known.status, board.status) != ("inactive", "active"):
+            start_day = known.start_day if board.end_day is None else min(known.start_day, board.end_day)
+            board = replace(board, start_day=start_day)
+        wanted.append(board)
+    return _merge(current, wanted, now_ms)
+
+
+def _start_boards(current: Catalog, changed: Catalog, version: int, now_ms: int) -> tuple[Leaderboard, ...]:
+    """The boards; those that have become active, or rank by something else than before, begin with this version."""
+    counting = {board.id: _scoring(current, board) for board in current.leaderboards}
+    return tuple(
+        board
+        if (scoring := _scoring(changed, board)) is None or counting.get(board.id) == scoring
+        else replace(board, filling=version, counting_ms=now_ms, is_all_time=_is_all_time(board, now_ms))
+        for board in changed.leaderboards
+    )
+
+
+def _is_all_time(board: Leaderboard, now_ms: int) -> bool:
+    """A board that neither ends nor begins anew counts what was done before it, unless it begins later (Q-52)."""
+    is_bounded = board.end_day is not None or board.run_unit is not None
+    has_times = board.start_time_s is not None or board.end_time_s is not None
+    return not is_bounded and not has_times and board.start_day <= utc_day(now_ms)
+
+
+def _scoring(catalog: Catalog, board: Leaderboard) -> tuple[object, ...] | None:
+    """What decides how users stand on a board; None if it is not active, or what it ranks by is not there."""
+    metrics = {metric.key for metric in catalog.metrics if not metric.archived}
+    systems = {system.key for system in catalog.points_systems if not system.archived}
+    if board.archived or board.status != "active":
+        return None
+    if (board.metric is not None and board.metric not in metrics) or (
+        board.points_system is not None and board.points_system not in systems
+    ):
+        return None
+    return (
+        board.rank_by,
+        board.metric,
+        board.points_system,
+        board.start_day,
+        board.end_day,
+        board.start_time_s,
+        board.end_time_s,
+        board.run_unit,
+        board.run_interval,
+        board.breakdown_attributes,
+        sort_filter(board.user_attributes),
+        catalog.streaks.frequency if board.rank_by == "streak" else None,
+    )
 
 
 def _points_systems(

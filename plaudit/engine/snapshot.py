@@ -18,10 +18,12 @@ from plaudit.engine.trail import Kind, append
 from plaudit.engine.user import (
     Change,
     Earlier,
+    PackedStanding,
     Pause,
     Preferences,
     Profile,
     Reset,
+    Standing,
     Streak,
     Streaks,
     User,
@@ -70,6 +72,7 @@ class _PackedUser(Struct, array_like=True):
     paid_hour: int = 0
     paid_day: int = 0
     first_day: int = 0
+    standings: dict[int, tuple[PackedStanding, ...]] = {}
 
 
 class Glance(Struct, array_like=True):
@@ -108,6 +111,7 @@ _FIRST_LAYOUT = 0x96
 """The first byte of such a user's snapshot: an array of six."""
 
 _NOTHING: dict[int, int] = {}
+_NO_STANDINGS: dict[int, tuple[Standing, ...]] = {}
 _NO_ATTRIBUTES: dict[str, str] = {}
 """Shared by all users who have none: containers are never changed in place."""
 
@@ -145,6 +149,7 @@ def encode_user(user: User) -> bytes:
                 user.paid_hour,
                 user.paid_day,
                 user.first_day,
+                pack_standings(user.standings),
             )
         )
 
@@ -171,7 +176,24 @@ def decode_user(snapshot: bytes) -> User:
         packed.paid_hour,
         packed.paid_day,
         packed.first_day,
+        unpack_standings(packed.standings) if packed.standings else _NO_STANDINGS,
     )
+
+
+def pack_standings(standings: dict[int, tuple[Standing, ...]]) -> dict[int, tuple[PackedStanding, ...]]:
+    """Standings as MessagePack can carry them."""
+    return {
+        board: tuple(PackedStanding(s.run, pack_amount(s.value), s.at_ms, s.number) for s in group)
+        for board, group in standings.items()
+    }
+
+
+def unpack_standings(packed: dict[int, tuple[PackedStanding, ...]]) -> dict[int, tuple[Standing, ...]]:
+    """What `pack_standings` packed."""
+    return {
+        board: tuple(Standing(s.run, unpack_amount(s.value), s.at_ms, s.number) for s in group)
+        for board, group in packed.items()
+    }
 
 
 @lru_cache(maxsize=4096)

@@ -37,6 +37,13 @@ def local_day(now_ms: int, tz: str | None) -> int:
     return datetime.fromtimestamp(now_ms / 1000, zone or UTC).toordinal()
 
 
+def local_seconds(at_ms: int, tz: str | None) -> int:
+    """The time of day of an instant (Unix ms) in a zone, in seconds as clocks show it; None is UTC."""
+    zone = find_zone(tz) if tz is not None else None
+    at = datetime.fromtimestamp(at_ms / 1000, zone or UTC)
+    return 3600 * at.hour + 60 * at.minute + at.second
+
+
 def first_open_day(now_ms: int) -> int:
     """The earliest calendar date that any place on earth has at an instant (Unix ms)."""
     return (now_ms - WESTERNMOST_MS) // DAY_MS + _EPOCH_DAY

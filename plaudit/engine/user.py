@@ -126,6 +126,26 @@ class UserBoost(Struct, frozen=True, array_like=True, gc=False):
     rounding: Rounding
 
 
+class Standing(Struct, frozen=True, array_like=True, gc=False):
+    """How the user stands in a run of a leaderboard, known by its first day."""
+
+    run: int
+    value: int
+    """An amount of a metric, or points, or the length of a streak; on a board only if it is above zero."""
+    at_ms: int
+    number: int
+    """When it came to this value, and by which command of the shard."""
+
+
+class PackedStanding(Struct, frozen=True, array_like=True, gc=False):
+    """Field for field as `Standing`, with the value packed."""
+
+    run: int
+    value: PackedAmount
+    at_ms: int
+    number: int
+
+
 class User(Struct, array_like=True, gc=False):
     """Everything that the rules know of one user."""
 
@@ -158,3 +178,5 @@ class User(Struct, array_like=True, gc=False):
     """The last local day with which they were."""
     first_day: int = 0
     """The day on which the user was created, where they were; 0 for users from before it was kept."""
+    standings: dict[int, tuple[Standing, ...]] = {}
+    """By the number of the leaderboard; of its last runs, oldest first."""

@@ -155,12 +155,12 @@ FIRST_SNAPSHOT = bytes.fromhex(
 
 def test_a_snapshot_of_today_is_read_tomorrow() -> None:
     assert decode_user(OLD_SNAPSHOT) == OLD
-    assert encode_user(OLD) == bytes.fromhex("dc0010") + OLD_SNAPSHOT[1:] + bytes.fromhex("8080900000000000")
+    assert encode_user(OLD) == bytes.fromhex("dc0011") + OLD_SNAPSHOT[1:] + bytes.fromhex("808090000000000080")
     assert decode_user(encode_user(OLD)) == OLD
 
 
 def test_what_is_not_used_takes_little_room() -> None:
-    assert len(encode_user(User(Profile(CREATED_MS, CREATED_MS)))) < 75
+    assert len(encode_user(User(Profile(CREATED_MS, CREATED_MS)))) < 80
 
 
 @pytest.mark.parametrize(
