@@ -42,6 +42,7 @@ class BackupNote(Struct, frozen=True):
     version: str
     completed: str
     shards: tuple[BackedUp, ...]
+    """Those of users. Of a leaderboard shard there is nothing to say: how many there are is in the manifest."""
     format: int = FORMAT
 
 
@@ -62,8 +63,12 @@ def write_note(directory: Path, note: BackupNote) -> None:
 
 
 def shard_databases(directory: Path) -> list[Path]:
-    """The files that hold what a shard has, in the order in which they are copied: the log, then the state."""
-    return [*sorted(directory.glob("log-*.sqlite")), *directory.glob("state.sqlite")]
+    """The files that hold what a shard has, in the order in which they are copied: the log, then the state.
+
+    A leaderboard shard has neither, but its boards.
+    """
+    names = ("log-*.sqlite", "state.sqlite", "boards.sqlite")
+    return [path for name in names for path in sorted(directory.glob(name))]
 
 
 def with_journals(databases: Iterable[Path]) -> list[Path]:

@@ -21,6 +21,8 @@ class Entry(Struct, frozen=True, array_like=True):
     positions: tuple[int, ...]
     """Where in the batch each command stood: reads and refused commands are not logged."""
     commands: tuple[Write, ...]
+    next_user: int = 0
+    """The number of the next new user, before these commands; 0 in logs from before it was kept."""
 
 
 class Events(Struct, frozen=True, array_like=True, tag="events"):

@@ -47,6 +47,7 @@ CREATE TABLE purges (user INTEGER PRIMARY KEY, chunk INTEGER);
     + key_index.SCHEMA
 )
 _TABLES_OF_3 = timers.SCHEMA + owners.SCHEMA
+_TABLES_OF_4 = "CREATE TABLE forgets (user INTEGER PRIMARY KEY);"
 
 SCHEMA = (
     """
@@ -59,6 +60,7 @@ CREATE TABLE gateways (id INTEGER PRIMARY KEY, replies BLOB NOT NULL);
 """
     + _TABLES_OF_2
     + _TABLES_OF_3
+    + _TABLES_OF_4
     + """
 INSERT INTO meta VALUES (0, {schema}, 0);
 INSERT INTO checkpoint VALUES (0, 0, 0, 0, 0, 0, 1, 1);
@@ -137,7 +139,8 @@ def _from_2(connection: sqlite3.Connection) -> None:
 
 
 def _from_3(connection: sqlite3.Connection) -> None:
-    """Schema 3 counted users and completions only, and completions by what events did."""
+    """Schema 3 counted users and completions only, and completions by what events did; it had no leaderboards."""
+    _create(connection, _TABLES_OF_4)
     counters: dict[Counter, int] = {}
     after = 0
     while page := snapshots.scan_users(connection, after, SCAN_USERS, "state.sqlite"):

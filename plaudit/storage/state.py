@@ -272,6 +272,10 @@ class StateStore:
         rows = await self._fetch(f"SELECT {_CHUNK} FROM history WHERE id > (SELECT indexed FROM checkpoint)")
         return [decode_chunk(row, str(self.path)) for row in rows]
 
+    async def load_forgets(self) -> list[int]:
+        """The deleted users whom leaderboards may not have forgotten yet."""
+        return [user for (user,) in await self._fetch("SELECT user FROM forgets ORDER BY user")]
+
     async def load_gateways(self) -> dict[int, bytes]:
         """What is kept of each gateway's last batches."""
         rows = await self._fetch("SELECT id, replies FROM gateways")
@@ -306,20 +310,24 @@ class StateStore:
         indexed: int,
         deletions: Sequence[tuple[StoredUser, Mapping[Counter, int]]] = (),
         recreated: Slice | None = None,
+        forgets: Sequence[int] = (),
+        forgotten: Sequence[int] = (),
+        next_user: int = 0,
     ) -> None:
         """Declare that every command up to number `applied` is in, on disk; one fsync.
 
         Keeps only these gateways; `catalog` None keeps the stored one; the keys of chunks up to `indexed` are in the
-        index. `deletions` are users to forget, each with what the counters change by; `recreated` are users of the same
-        keys. Compare and set: raises Fenced if another owner has been here.
+        index. `deletions` are users to forget, each with what the counters change by; `recreated` are users of the
+        same keys. `forgets` are deleted users whom leaderboards have to forget, `forgotten` those whom they have. Users
+        below `next_user` have been numbered. Compare and set: raises Fenced if another owner has been here.
         """
         number = self.checkpoint.number
 
         def finish(connection: sqlite3.Connection) -> int:
             rows = connection.execute(
-                "UPDATE checkpoint SET number = ?, applied = ?, at_ms = ?, indexed = ? WHERE number = ? "
-                "RETURNING reached",
-                (number + 1, applied, at_ms, indexed, number),
+                "UPDATE checkpoint SET number = ?, applied = ?, at_ms = ?, indexed = ?, "
+                "next_user = max(next_user, ?) WHERE number = ? RETURNING reached",
+                (number + 1, applied, at_ms, indexed, next_user, number),
             ).fetchall()
             if not rows:
                 raise Fenced(f"{self.path}: checkpoint {number} is not the last one any more")
@@ -332,6 +340,8 @@ class StateStore:
                 _delete(connection, user, changes)
             if recreated is not None:
                 _save(connection, recreated, self._users)
+            connection.executemany("INSERT OR IGNORE INTO forgets VALUES (?)", ((user,) for user in forgets))
+            connection.executemany("DELETE FROM forgets WHERE user = ?", ((user,) for user in forgotten))
             return int(rows[0][0])
 
         self._users += (len(recreated.new) if recreated is not None else 0) - len(deletions)

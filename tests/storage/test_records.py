@@ -41,6 +41,7 @@ ENTRIES = st.builds(
     at_ms=st.integers(0, 2**42),
     positions=st.lists(st.integers(0, 255), max_size=3).map(tuple),
     commands=st.lists(COMMANDS, max_size=3).map(tuple),
+    next_user=st.integers(0, 2**40),
 )
 OLD = Events(
     (
@@ -64,6 +65,14 @@ OLD_BODY = bytes.fromhex(
     "99a56576656e74a36b696da5776f726473c41001010101010101010101010101010101c410018f2b6e00007000"
     "80000000000000028080c0a0"
 )
+"""As it was before entries said which number the next new user gets."""
+TODAY = Events((replace(OLD.entries[0], next_user=300),))
+BODY_OF_TODAY = bytes.fromhex(
+    "92a66576656e747391960703cf0000018bcfe568009200029299a56576656e74a373616da5776f726473"
+    "05c410018f2b6e00007000800000000000000182a46e616d65a353616da2747ac081a161a162a36b6579a0"
+    "99a56576656e74a36b696da5776f726473c41001010101010101010101010101010101c410018f2b6e00007000"
+    "80000000000000028080c0a0cd012c"
+)
 
 
 def with_body(body: bytes) -> Record:
@@ -83,7 +92,8 @@ def test_a_change_of_the_catalog_survives_the_round_trip() -> None:
 
 def test_a_body_of_today_is_read_tomorrow() -> None:
     assert decode_body(with_body(OLD_BODY)) == OLD
-    assert encode_body(OLD) == OLD_BODY
+    assert decode_body(with_body(BODY_OF_TODAY)) == TODAY
+    assert encode_body(TODAY) == BODY_OF_TODAY
 
 
 @pytest.mark.parametrize(
@@ -95,6 +105,7 @@ def test_a_body_of_today_is_read_tomorrow() -> None:
         b"garbage",
         OLD_BODY[:-1],
         OLD_BODY + b"\x00",
+        BODY_OF_TODAY[:-1],
         b"\xdd\xff\xff\xff\xff",
         msgspec.msgpack.encode(["events"]),
         msgspec.msgpack.encode(["unknown", []]),

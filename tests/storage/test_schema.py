@@ -96,9 +96,26 @@ async def test_an_older_state_becomes_one_of_today(old: Path) -> None:
             }
             assert await store.next_ids() == (6, 5)
             assert await store.load_unindexed() == []
+            assert await store.load_forgets() == []
             assert await store.load_names([2, 5]) == {2: ("", "ada"), 5: ("acme", "bob")}
     assert query(old, "SELECT schema FROM meta") == [(SCHEMA_VERSION,)]
     assert query(old, "SELECT name FROM sqlite_master WHERE name LIKE 'old%' OR name = 'idempotency'") == []
+
+
+@pytest.mark.parametrize("schema", MIGRATIONS)
+async def test_every_older_state_gets_the_tables_that_there_are_today(tmp_path: Path, old: Path, schema: int) -> None:
+    """One of a later schema than the first is made by the steps to it."""
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
+    with closing(sqlite3.connect(old, isolation_level=None)) as connection:
+        for step in range(1, schema):
+            MIGRATIONS[step](connection)
+        connection.execute("UPDATE meta SET schema = ?", (schema,))
+    new = tmp_path / "new"
+    new.mkdir()
+    async with opened_state(new), opened_state(old.parent) as store:
+        await store.finish_checkpoint(41, 1000, None, [], 4, forgets=[2, 5], forgotten=[5])
+        assert await store.load_forgets() == [2]
+    assert query(old, tables) == query(new / FILE_NAME, tables)
 
 
 async def test_keys_of_an_older_state_are_known(old: Path) -> None:

@@ -187,6 +187,18 @@ async def test_a_finished_checkpoint_says_what_is_in(tmp_path: Path) -> None:
         assert store.checkpoint == Checkpoint(2, 9, 2_000, 0)
 
 
+async def test_who_has_to_be_forgotten_is_known_until_they_are(tmp_path: Path) -> None:
+    async with opened_state(tmp_path) as store:
+        await store.save(part(user(7)))
+        await store.finish_checkpoint(5, 0, None, [], 0, deletions=[(user(7), {})], forgets=[7, 9])
+        await store.finish_checkpoint(6, 0, None, [], 0, forgets=[3, 7, 8], forgotten=[8, 9, 12])
+        assert await store.load_forgets() == [3, 7]
+    async with opened_state(tmp_path) as store:
+        assert await store.load_forgets() == [3, 7]
+        await store.finish_checkpoint(7, 0, None, [], 0, forgotten=[3, 7])
+        assert await store.load_forgets() == []
+
+
 async def test_a_slice_says_how_far_the_log_must_go(tmp_path: Path) -> None:
     async with opened_state(tmp_path) as store:
         await store.save(part(user(1, applied=12), user(2, applied=7)))
