@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from plaudit.actors.clock import Stamp
 from plaudit.actors.committer import CommitsEnded, Committer
 from plaudit.actors.dedupe import Dedupe
+from plaudit.actors.publisher import Publisher
 from plaudit.actors.residents import Resident, Residents
 from plaudit.actors.unindexed_keys import UnindexedKeys
 from plaudit.engine.tally import Counter, add_up, tally
@@ -41,6 +42,7 @@ class Checkpointer:
         state: StateStore,
         stamp: Stamp,
         fail: Callable[[BaseException], None],
+        publisher: Publisher | None = None,
     ) -> None:
         self._residents = residents
         self._dedupe = dedupe
@@ -49,6 +51,7 @@ class Checkpointer:
         self._state = state
         self._stamp = stamp
         self._fail = fail
+        self._publisher = publisher
         self._saved_catalog_version = -1
         self._unindexed = UnindexedKeys()
         self._commands = min(CHECKPOINT_COMMANDS, max(residents.users_max // 2, SLICE_USERS))
@@ -108,6 +111,9 @@ class Checkpointer:
             self._residents.newest_saved_chunk,
             _deletions(deleted),
             recreated,
+            [r.id for r in deleted if self._publisher is not None and self._publisher.is_forgetting(r.id)],
+            [] if self._publisher is None else self._publisher.take_forgotten(),
+            self._residents.next_user_id,
         )
         self._saved_catalog_version = catalog.version
         self._residents.mark_deleted(deleted)

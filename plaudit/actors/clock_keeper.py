@@ -1,7 +1,7 @@
 """Moves the test clock, and with it every shard, so that what is due happens in the order of time."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from plaudit.actors.clock import TestClock
@@ -38,14 +38,17 @@ class ClockKeeper:
     """The only one who moves a server's test clock.
 
     Guarantees: a target is durable before anything moves; moves come one after the other; no shard goes on from a time
-    before every shard has done what was due then; a move returns when everything due has happened and is durable. One
-    that is interrupted, however that was, is finished before anything else.
+    before every shard has done what was due then; leaderboard shards come to no time before the shards of users have
+    done what was due then, and they come to every time at which anything is due, because what happens to users may
+    change what is due there; a move returns when everything due has happened and is durable. One that is interrupted,
+    however that was, is finished before anything else.
     """
 
     def __init__(self, store: ClockStore, times: ClockTimes) -> None:
         self._store = store
         self._times = times
-        self._hosts: Sequence[MovedHost] = ()
+        self._users: Sequence[MovedHost] = ()
+        self._boards: Sequence[MovedHost] = ()
         self._lock = asyncio.Lock()
         self.clock = TestClock(times.reached_ms)
         """The time of everything in the server; while it is being moved, the time that the shards have come to."""
@@ -64,9 +67,12 @@ class ClockKeeper:
         """Where a move was going that has not come to its end; None if there is none."""
         return self._times.target_ms if self._times.reached_ms < self._times.target_ms else None
 
-    async def start(self, hosts: Sequence[MovedHost]) -> None:
-        """Let everything happen on these shards that was still due when the server ended. They must be open."""
-        self._hosts = hosts
+    async def start(self, users: Sequence[MovedHost], boards: Sequence[MovedHost] = ()) -> None:
+        """Let everything happen that was still due when the server ended, on these shards of users and of leaderboards.
+
+        They must be open.
+        """
+        self._users, self._boards = users, boards
         async with self._lock:
             await self._settle()
 
@@ -98,34 +104,38 @@ class ClockKeeper:
     async def _settle(self) -> None:
         """Bring every shard from where it is to the target."""
         target = self._times.target_ms
-        everyone = range(len(self._hosts))
-        due = await self._move_shards(everyone, self.clock())
-        while (barrier := min(due.values(), default=NEVER_MS)) < target:
+        due = await _move_shards(self._users, self.clock())
+        boards_due = await _move_shards(self._boards, self.clock())
+        while (barrier := min((*due.values(), *boards_due.values()), default=NEVER_MS)) < target:
             if barrier <= self.clock():
                 raise RuntimeError(f"a shard is due at {barrier} and has not done what there was to do")
             self.clock.move(barrier)
-            due |= await self._move_shards([index for index in everyone if due[index] == barrier], barrier)
+            due |= await _move_shards([host for host in self._users if due[host] == barrier], barrier)
+            boards_due = await _move_shards(self._boards, barrier)
         if self.clock() < target:
             self.clock.move(target)
-            await self._move_shards(everyone, target)
+            await _move_shards(self._users, target)
+            await _move_shards(self._boards, target)
         if self._times.reached_ms < target:
             await self._save(ClockTimes(target, target))
-
-    async def _move_shards(self, indexes: Iterable[int], now_ms: int) -> dict[int, int]:
-        """Move these shards to a time; returns when each has something to do again, as far as is known now."""
-        moving = {index: self._move_shard(self._hosts[index], now_ms) for index in indexes}
-        return dict(zip(moving, await asyncio.gather(*moving.values()), strict=True))
-
-    async def _move_shard(self, host: MovedHost, now_ms: int) -> int:
-        """Move a shard; one that is lost is waited for, because it may have been lost before it was done."""
-        while True:
-            try:
-                due_ms = await host.move_clock(now_ms)
-            except HostLost:
-                await asyncio.sleep(LOST_RETRY_S)
-            else:
-                return NEVER_MS if due_ms is None else due_ms
 
     async def _save(self, times: ClockTimes) -> None:
         await self._store.save_clock(times)
         self._times = times
+
+
+async def _move_shards(hosts: Sequence[MovedHost], now_ms: int) -> dict[MovedHost, int]:
+    """Move these shards to a time; returns when each has something to do again, as far as is known now."""
+    due = await asyncio.gather(*(_move_shard(host, now_ms) for host in hosts))
+    return dict(zip(hosts, due, strict=True))
+
+
+async def _move_shard(host: MovedHost, now_ms: int) -> int:
+    """Move a shard; one that is lost is waited for, because it may have been lost before it was done."""
+    while True:
+        try:
+            due_ms = await host.move_clock(now_ms)
+        except HostLost:
+            await asyncio.sleep(LOST_RETRY_S)
+        else:
+            return NEVER_MS if due_ms is None else due_ms

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from plaudit.engine.amounts import pack_amount
+from plaudit.engine.amounts import pack_amount, unpack_amount
 from plaudit.engine.catalog import Achievement
 from plaudit.engine.commands import RecordEvent, UserKey
 from plaudit.engine.ids import derive_id
 from plaudit.engine.outcome import Award, Completion, Happening, Outcome
+from plaudit.engine.standings import Activity
 from plaudit.engine.user import User, UserBoost
-from plaudit.storage.history import COMPLETION, TIME, AwardEntry, EventEntry, LoggedBoost
+from plaudit.storage.history import COMPLETION, EVENT, TIME, AwardEntry, EventEntry, LoggedBoost
 
 
 def event_entry(event: RecordEvent, outcome: Outcome, number: int, at_ms: int) -> EventEntry:
@@ -63,6 +64,14 @@ def time_entries(key: UserKey, user: User, happenings: Iterable[Happening], numb
         )
         for happening in happenings
     ]
+
+
+def activity_of(entry: EventEntry) -> Activity:
+    """What an entry of the history means for leaderboards."""
+    points = tuple((award.system, award.awarded) for award in entry.awards) if entry.awards else ()
+    if entry.kind != EVENT:
+        return Activity(entry.at_ms, entry.day, entry.number, points=points)
+    return Activity(entry.at_ms, entry.day, entry.number, entry.metric, unpack_amount(entry.value), points)
 
 
 def completion_id(key: UserKey, user: User, achievement: Achievement) -> bytes:

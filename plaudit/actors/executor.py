@@ -5,13 +5,20 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from plaudit.actors.applier import Applier
+from msgspec.structs import replace
+
+from plaudit.actors.applier import Applied, Applier
+from plaudit.actors.board_messages import Place, Score
+from plaudit.actors.board_replies import BoardRenderer
+from plaudit.actors.board_scores import Asked, with_places
 from plaudit.actors.clock import Stamp
 from plaudit.actors.committer import CommitsEnded, Committer
 from plaudit.actors.dedupe import Dedupe
 from plaudit.actors.filling import Filling, Found
 from plaudit.actors.messages import Batch, Replies, Reply, encode
+from plaudit.actors.publisher import Publisher
 from plaudit.actors.queries import Answering, Queries
 from plaudit.actors.reads import Reads
 from plaudit.actors.replies import DELETED, INTERNAL_ERROR, REFUSED, reject
@@ -20,6 +27,7 @@ from plaudit.engine.catalog import Metric
 from plaudit.engine.catching_up import needs_history
 from plaudit.engine.commands import (
     Advance,
+    BoardRead,
     CompleteAchievement,
     DeleteUser,
     Query,
@@ -72,12 +80,23 @@ class _Logged:
     positions: list[int] = field(default_factory=list)
     commands: list[Write] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    """What it changes for leaderboards."""
+    asked: list[tuple[int, Asked]] = field(default_factory=list)
+    """The places that replies have to say, with the positions of these; by position among the scores."""
+    forgotten: list[int] = field(default_factory=list)
 
-    def add(self, position: int, command: Write, state: bytes) -> None:
-        """Log a command after which its user is `state`."""
+    def add(self, position: int, command: Write, applied: Applied) -> None:
+        """Log a command that has been applied."""
         self.positions.append(position)
         self.commands.append(command)
-        self.digests.append(digest(state))
+        self.digests.append(digest(applied.snapshot))
+        first = len(self.scores)
+        self.scores += applied.scores
+        for each in applied.asked:
+            self.asked.append((position, replace(each, position=first + each.position)))
+        if applied.forgotten is not None:
+            self.forgotten.append(applied.forgotten)
 
 
 class Executor:
@@ -102,13 +121,18 @@ class Executor:
         self._stamp = stamp
         self._fail = fail
         self._committer: Committer
+        self._publisher: Publisher | None = None
+        self._tail: dict[UserKey, None] = {}
+        """Of whom the log's tail is."""
+        self._tail_scores: list[Score] = []
+        self._tail_forgotten: list[int] = []
         self._applier = Applier(residents)
         self._metrics: dict[str, Metric] = {}
         """All metrics by key, archived ones too."""
         self._used_keys: dict[KeyUse, bytes | Corrupt] = {}
         """Idempotency keys of the work at hand that have been used: their events, or why nobody knows."""
         self._queries = Queries(shard, self._applier, residents, state)
-        self._reads = Reads(self._applier, residents)
+        self._reads = Reads(self._applier, residents, shard)
         self._filling = Filling(residents, state)
         self._answering: set[asyncio.Task[None]] = set()
         self._unverifiable: set[UserKey] = set()
@@ -128,9 +152,22 @@ class Executor:
         self._filling.adopt(compiled)
         self._metrics = {metric.key: metric for metric in compiled.catalog.metrics}
 
-    def start(self, committer: Committer) -> None:
-        """Begin to take work."""
+    @property
+    def compiled(self) -> CompiledCatalog:
+        """The catalog under which commands are applied now."""
+        return self._applier.compiled
+
+    def start(self, committer: Committer, publisher: Publisher | None = None) -> None:
+        """Begin to take work. What has been replayed is published once more: nobody knows whether it was."""
         self._committer = committer
+        self._publisher = publisher
+        if publisher is not None:
+            residents = (self._residents.find(key) for key in self._tail)
+            scores = [s for resident in residents if resident is not None for s in self._applier.find_scores(resident)]
+            publisher.publish([*self._tail_scores, *scores], committer.committed)
+            for member in self._tail_forgotten:
+                publisher.forget(member)
+        self._tail, self._tail_scores, self._tail_forgotten = {}, [], []
         self._task = asyncio.create_task(self._run())
 
     def submit(self, work: Work) -> None:
@@ -193,16 +230,21 @@ class Executor:
 
         Returns the number of a command after which its user is not what the log says; None if all is well.
         """
-        await self._load({user_key(command) for command in entry.commands})
+        keys = {user_key(command) for command in entry.commands}
+        await self._load(keys)
+        self._tail |= dict.fromkeys(keys)
+        if entry.next_user:
+            self._residents.next_user_id = entry.next_user
         replies = {}
         for number, (position, command) in enumerate(zip(entry.positions, entry.commands, strict=True), first):
             key = user_key(command)
             resident = self._residents.get(key)
             if resident is not None and resident.applied >= number:
+                self._residents.next_user_id = max(self._residents.next_user_id, resident.id + 1)
                 continue
             start = 4 * (number - first)
             try:
-                snapshot, reply = self._applier.apply(command, number, entry.at_ms)
+                applied = self._applier.apply(command, number, entry.at_ms)
             except Rejected as error:
                 if key not in self._unverifiable:
                     if isinstance(error, NotFound) and resident is None:
@@ -210,9 +252,12 @@ class Executor:
                     raise
                 replies[position] = DELETED if isinstance(command, DeleteUser) else reject(error)
                 continue
-            if digest(snapshot) != digests[start : start + 4] and key not in self._unverifiable:
+            if digest(applied.snapshot) != digests[start : start + 4] and key not in self._unverifiable:
                 return number
-            replies[position] = reply
+            replies[position] = applied.reply
+            if applied.forgotten is not None:
+                self._tail_scores += applied.scores
+                self._tail_forgotten.append(applied.forgotten)
         if replies and entry.gateway != TIMERS:
             self._dedupe.remember(entry.gateway, entry.number, replies)
         return None
@@ -279,29 +324,78 @@ class Executor:
         if not self._dedupe.take(work.gateway, batch.number):
             LOG.warning("batch %d of gateway %d came too late and was ignored", batch.number, work.gateway)
             return
-        at_ms = self._stamp.now_ms()
+        at_ms, next_user = self._stamp.now_ms(), self._residents.next_user_id
         replies = dict(self._dedupe.find(work.gateway, batch.number))
         logged = _Logged()
         queries: dict[int, Answering] = {}
         for position, command in zip(batch.positions, batch.commands, strict=True):
             if position in replies:
                 continue
-            if batch.known_only:
+            if batch.known_only or isinstance(command, BoardRead):
                 replies[position] = REFUSED
             elif isinstance(command, Query):
                 queries[position] = self._queries.take(command, at_ms)
             else:
                 replies[position] = self._answer(command, position, logged, at_ms)
         if logged.commands:
-            entry = Entry(work.gateway, batch.number, at_ms, tuple(logged.positions), tuple(logged.commands))
+            positions, commands = tuple(logged.positions), tuple(logged.commands)
+            entry = Entry(work.gateway, batch.number, at_ms, positions, commands, next_user)
             self._committer.add_entry(entry, logged.digests)
             made = {position: replies[position] for position in logged.positions}
             self._dedupe.expect(work.gateway, batch.number, made)
             self._committer.release(lambda: self._dedupe.remember(work.gateway, batch.number, made))
         if queries:
-            self._committer.release(lambda: self._start_queries(work, replies, queries))
+            respond = partial(self._start_queries, work, replies, queries)
         else:
-            self._committer.release(lambda: self._respond(work, replies))
+            respond = partial(self._respond, work, replies)
+        if logged.asked:
+            ask = partial(self._ask_places, work, replies, logged, self._committer.next_number() - 1)
+            self._committer.release(partial(ask, self._applier.renderer.boards, respond))
+        else:
+            self._publish(logged)
+            self._committer.release(respond)
+
+    def _publish(self, logged: _Logged) -> None:
+        """Tell the leaderboards what has changed, when it is durable."""
+        if self._publisher is not None and (logged.scores or logged.forgotten):
+            publisher, through = self._publisher, self._committer.next_number() - 1
+
+            def publish() -> None:
+                publisher.publish(logged.scores, through)
+                for member in logged.forgotten:
+                    publisher.forget(member)
+
+            self._committer.release(publish)
+
+    def _ask_places(
+        self,
+        work: Work,
+        replies: dict[int, Reply],
+        logged: _Logged,
+        through: int,
+        renderer: BoardRenderer,
+        respond: Callable[[], None],
+    ) -> None:
+        """Respond when it is known where the events have brought their users; or without, if that takes too long."""
+
+        def take(places: list[Place | None]) -> None:
+            by_reply: dict[int, list[tuple[Asked, Place | None]]] = {}
+            for (position, asked), place in zip(logged.asked, places, strict=True):
+                by_reply.setdefault(position, []).append((asked, place))
+            for position, found in by_reply.items():
+                replies[position] = with_places(
+                    replies[position], [a for a, _ in found], [place for _, place in found], renderer
+                )
+            placed = {position: replies[position] for position in by_reply}
+            self._dedupe.remember(work.gateway, work.batch.number, placed)
+            respond()
+
+        if self._publisher is None:
+            return respond()
+        for member in logged.forgotten:
+            self._publisher.forget(member)
+        self._publisher.ask(logged.scores, [asked.position for _, asked in logged.asked], through, take)
+        return None
 
     def _respond(self, work: Work, replies: dict[int, Reply]) -> None:
         batch = work.batch
@@ -336,9 +430,9 @@ class Executor:
 
     def _write(self, command: Write, position: int, logged: _Logged, at_ms: int) -> Reply:
         number = self._committer.next_number() + len(logged.commands)
-        snapshot, reply = self._applier.apply(command, number, at_ms)
-        logged.add(position, command, snapshot)
-        return reply
+        applied = self._applier.apply(command, number, at_ms)
+        logged.add(position, command, applied)
+        return applied.reply
 
     def _find_earlier(self, command: Write, at_ms: int) -> Reply | None:
         """The reply to what has been done before, and is not done again; None for all else."""
@@ -377,9 +471,11 @@ class Executor:
 
     def _log_timers(self, logged: _Logged, at_ms: int) -> None:
         if logged.commands:
-            entry = Entry(TIMERS, 0, at_ms, tuple(logged.positions), tuple(logged.commands))
+            positions, commands = tuple(logged.positions), tuple(logged.commands)
+            entry = Entry(TIMERS, 0, at_ms, positions, commands, self._residents.next_user_id)
             self._committer.add_entry(entry, logged.digests)
             self._committer.release(lambda: None)
+            self._publish(logged)
 
     def _try_to_advance(self, resident: Resident, found: Found | None, logged: _Logged, at_ms: int) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Looks through the history of users for what a new accumulator would have counted."""
+"""Looks through the history of users for what a new accumulator, or a new leaderboard, would have counted."""
 
 import asyncio
 import logging
@@ -6,13 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from plaudit.actors.entries import activity_of
 from plaudit.actors.residents import Resident, Residents, Woken
 from plaudit.engine.amounts import PackedAmount, pack_amount, unpack_amount
 from plaudit.engine.catalog import Filter
-from plaudit.engine.catching_up import needs_history
+from plaudit.engine.catching_up import boards_to_fill, needs_history
 from plaudit.engine.commands import Backdate
 from plaudit.engine.compiled import CompiledCatalog
 from plaudit.engine.filters import matches
+from plaudit.engine.snapshot import pack_standings
+from plaudit.engine.standings import Activity, stand_anew
+from plaudit.engine.user import Standing
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.history import EVENT, Chunk, EventEntry
 from plaudit.storage.state import StateStore
@@ -29,6 +33,8 @@ class Found(Struct, frozen=True):
     filling: int
     sums: dict[int, int] | None
     """None: it cannot be read, and will not be."""
+    activities: tuple[Activity, ...] = ()
+    """What matters to leaderboards, newest first."""
 
 
 class Filling:
@@ -73,14 +79,27 @@ class Filling:
     async def _read(self, newest: int | None) -> Found:
         filling, wanted = self._compiled.catalog.filling, self._wanted
         sums = {number: 0 for group in wanted.values() for number, _ in group}
+        activities: list[Activity] = []
         chunk = newest
         while chunk is not None:
             chunks: list[Chunk] = await self._state.load_chain(chunk, CHAIN_CHUNKS)
             for piece in chunks:
                 _add(sums, wanted, piece.entries)
+                activities += self._find_activities(piece.entries)
                 await asyncio.sleep(0)
             chunk = chunks[-1].previous
-        return Found(newest, filling, sums)
+        return Found(newest, filling, sums, tuple(activities))
+
+    def _find_activities(self, entries: Sequence[EventEntry]) -> list[Activity]:
+        """Those of the entries that feed a leaderboard, newest first."""
+        boards = self._compiled.boards
+        if not boards.by_number:
+            return []
+        return [
+            activity_of(entry)
+            for entry in reversed(entries)
+            if entry.metric in boards.by_metric or any(award.system in boards.by_system for award in entry.awards)
+        ]
 
     def make_command(self, resident: Resident, found: Found | None) -> Backdate | None:
         """The command that fills in a user's totals, with what is not saved yet.
@@ -96,7 +115,14 @@ class Filling:
             _add(sums, self._wanted, resident.pending())
         packed: dict[int, PackedAmount] = {number: pack_amount(total) for number, total in sums.items() if total}
         tenant, user_id = resident.key
-        return Backdate(user_id, found.filling, packed, tenant)
+        standings = pack_standings(self._stand_anew(resident, found)) if found.sums is not None else {}
+        return Backdate(user_id, found.filling, packed, tenant, standings)
+
+    def _stand_anew(self, resident: Resident, found: Found) -> dict[int, tuple[Standing, ...]]:
+        user = resident.user
+        boards = list(boards_to_fill(user, self._compiled))
+        activities = [*reversed(found.activities), *reversed(self._find_activities(resident.pending()))]
+        return stand_anew(user, boards, activities, self._compiled) if boards else {}
 
 
 def _add(sums: dict[int, int], wanted: dict[int, list[tuple[int, Filter]]], entries: Sequence[EventEntry]) -> None:

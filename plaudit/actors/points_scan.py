@@ -94,16 +94,16 @@ class PointsScan:
                 break
             deleted = self._residents.deleted_ids()
             for id_, found, total in page:
-                user = self._residents.find_unsaved(id_)
-                if user is not None:
+                unsaved = self._residents.find_unsaved(id_)
+                if unsaved is not None:
                     seen.add(id_)
-                    _count(counters, system, wanted, user)
+                    _count(counters, system, wanted, unsaved.user)
                 elif id_ not in deleted and matches(found, wanted):
                     _add(counters, system, total)
             last = page[-1][0]
             await asyncio.sleep(PAUSE_RATIO * (time.monotonic() - started))
-        for number, user in enumerate(self._residents.unsaved_beyond(last, seen)):
-            _count(counters, system, wanted, user)
+        for number, resident in enumerate(self._residents.unsaved_beyond(last, seen)):
+            _count(counters, system, wanted, resident.user)
             if number % PAGE_USERS == 0:
                 await asyncio.sleep(0)
         return counters

@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from plaudit.actors.runtime import HostLost, InlineHost
+from plaudit.actors.leaderboard_shard import LeaderboardSettings
+from plaudit.actors.runtime import AnySettings, HostLost, InlineHost
 from plaudit.actors.tuning import tune
-from plaudit.actors.user_shard import Opened, ShardSettings
+from plaudit.actors.user_shard import Opened
 from plaudit.engine.catalog import Catalog
 from plaudit.storage.backup import BackedUp
 from plaudit.storage.files import leave_failure, write_durably
@@ -44,7 +45,7 @@ Result = TypeVar("Result")
 class ShardProcess:
     """What runs in a shard's process: the shard on a uvloop loop in a thread, Ray's own calls beside it."""
 
-    def __init__(self, settings: ShardSettings) -> None:
+    def __init__(self, settings: AnySettings) -> None:
         os.umask(0o077)
         directory = Path(settings.directory)
         logging.basicConfig(filename=directory / LOG_NAME, level=logging.WARNING, format=LOG_FORMAT)
@@ -189,14 +190,15 @@ class RayRuntime:
             _temp_dir=str(self._scratch / "ray"),
         )
 
-    async def host(self, settings: ShardSettings) -> RayHost:
+    async def host(self, settings: AnySettings) -> RayHost:
         """See `Runtime`."""
         import ray  # noqa: PLC0415
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
 
         node = ray.get_runtime_context().get_node_id()
         # Ray names a process after its class
-        actor_class: Any = ray.remote(type("UserShard", (ShardProcess,), {}))
+        name = "LeaderboardShard" if isinstance(settings, LeaderboardSettings) else "UserShard"
+        actor_class: Any = ray.remote(type(name, (ShardProcess,), {}))
         actor = actor_class.options(
             num_cpus=0,
             max_concurrency=CALLS_MAX,

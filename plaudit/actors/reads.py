@@ -6,10 +6,13 @@ from plaudit.actors.replies import levels, system_boosts, user_boosts
 from plaudit.actors.residents import Residents
 from plaudit.engine.boosts import find_system_by_id
 from plaudit.engine.commands import (
+    FindLeaderboard,
+    FindParticipant,
     Read,
     ReadAchievements,
     ReadAchievementStats,
     ReadBoosts,
+    ReadLeaderboards,
     ReadMetric,
     ReadPreferences,
     ReadStreak,
@@ -26,14 +29,15 @@ from plaudit.engine.user import User
 class Reads:
     """Reads, of one user as of now or of the shard; nothing is changed by them."""
 
-    def __init__(self, applier: Applier, residents: Residents) -> None:
+    def __init__(self, applier: Applier, residents: Residents, shard: int) -> None:
         self._applier = applier
         self._residents = residents
+        self._shard = shard
 
     def read(self, command: Read, at_ms: int) -> Reply:
         """The reply to a read of a user. Raises Rejected, or Corrupt for one who cannot be read."""
         user = self._applier.elapsed(command, at_ms).user
-        if isinstance(command, ReadBoosts | ReadMetric):
+        if isinstance(command, ReadBoosts | ReadMetric | FindParticipant):
             return self._read_item(command, user, at_ms)
         renderer = self._applier.renderer
         if isinstance(command, ReadUser):
@@ -46,9 +50,12 @@ class Reads:
             return renderer.user_achievements(user, include_incomplete=command.include_incomplete)
         return renderer.metrics(user)
 
-    def _read_item(self, command: ReadBoosts | ReadMetric, user: User, at_ms: int) -> Reply:
+    def _read_item(self, command: ReadBoosts | ReadMetric | FindParticipant, user: User, at_ms: int) -> Reply:
         """The reply to a read of one user and one item of the catalog."""
         compiled, renderer = self._applier.compiled, self._applier.renderer
+        if isinstance(command, FindParticipant):
+            member = self._applier.get(command).id
+            return renderer.boards.participant(command, user, self._shard, member, at_ms)
         if isinstance(command, ReadBoosts):
             today = local_day(at_ms, user.profile.tz)
             return user_boosts(user, find_system(compiled, command.system), today)
@@ -60,6 +67,10 @@ class Reads:
         if isinstance(command, ReadAchievementStats):
             check_attribute_keys(dict(command.user_attributes), compiled.user_attributes, "user")
             return renderer.achievement_stats(self._residents.counters, command.user_attributes)
+        if isinstance(command, ReadLeaderboards):
+            return renderer.boards.all(at_ms, include_finished=command.include_finished)
+        if isinstance(command, FindLeaderboard):
+            return renderer.boards.find(command, at_ms)
         if command.part == "identity":
             return renderer.points_system(find_system_by_id(compiled, command.system))
         system = find_system(compiled, command.system)

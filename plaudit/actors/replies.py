@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from plaudit.actors.achievement_replies import AchievementRenderer
+from plaudit.actors.board_replies import BoardRenderer
 from plaudit.actors.event_log import FoundEvent, Page
 from plaudit.actors.formats import format_day, format_instant, raw_amount
 from plaudit.actors.messages import Reply
@@ -70,6 +71,7 @@ class Renderer:
     def __init__(self, catalog: CompiledCatalog) -> None:
         self._achievements = AchievementRenderer(catalog)
         self._points = PointsRenderer(catalog)
+        self.boards = BoardRenderer(catalog)
         self._metric_names = {metric.number: metric.key for metric in catalog.catalog.metrics}
         self._achievement_keys = {a.number: a.key for a in catalog.catalog.achievements}
         self._award_names = {

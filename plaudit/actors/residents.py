@@ -100,7 +100,8 @@ class Residents:
         """Of the users that are being read for a timer, if any are."""
         self.counters: dict[Counter, int] = {}
         """What all users of the shard come to, unsaved ones as they are now."""
-        self._next_user_id = 1
+        self.next_user_id = 1
+        """What the next new user gets, in the order of the commands; never used again, whatever becomes of the user."""
         self._next_chunk_id = 1
         self.newest_saved_chunk = 0
         """Its id."""
@@ -110,7 +111,7 @@ class Residents:
 
     def start_ids(self, user_id: int, chunk_id: int) -> None:
         """Number new users and chunks from here on."""
-        self._next_user_id, self._next_chunk_id = user_id, chunk_id
+        self.next_user_id, self._next_chunk_id = user_id, chunk_id
         self.newest_saved_chunk = chunk_id - 1
 
     def adopt(self, compiled: CompiledCatalog) -> None:
@@ -208,16 +209,16 @@ class Residents:
                 return None if user is None else (user, stored.chunk)
         return resident.user, resident.chunk
 
-    def find_unsaved(self, id_: int) -> User | None:
+    def find_unsaved(self, id_: int) -> Resident | None:
         """A user (by id) who is not what state.sqlite says; None for all others."""
         resident = self._dirty.get(id_) or self._saving.get(id_)
-        return None if resident is None or resident.deleted_at else resident.user
+        return None if resident is None or resident.deleted_at else resident
 
-    def unsaved_beyond(self, last: int, seen: set[int]) -> list[User]:
+    def unsaved_beyond(self, last: int, seen: set[int]) -> list[Resident]:
         """The users who are not in state.sqlite up to an id: new ones, but for those seen. O(unsaved users)."""
         ids = {r.id for r in self.unsaved() if r.id > last or (r.is_new and r.id not in seen)}
-        users = (self.find_unsaved(each) for each in ids)
-        return [user for user in users if user is not None]
+        residents = (self.find_unsaved(each) for each in ids)
+        return [resident for resident in residents if resident is not None]
 
     def passivate(self) -> None:
         """Let go of clean users until no more than `users_max` are in memory, the least recently used first."""
@@ -231,14 +232,14 @@ class Residents:
         """Make `user` the state after command `number`, and `entries` a part of the history, oldest first."""
         resident = self._residents.get(key)
         counted = tally(None if resident is None else resident.user, user)
-        id_ = self._next_user_id if resident is None else resident.id
+        id_ = self.next_user_id if resident is None else resident.id
         if resident is None or resident.due_ms == UNKNOWN_MS or not has_same_deadline(resident.user, user):
             due_ms = self.schedule.due_times.find(user, id_)
         else:
             due_ms = resident.due_ms
         if resident is None:
             resident = Resident(key, id_, user, number, is_new=True)
-            self._next_user_id += 1
+            self.next_user_id += 1
             self._residents[key] = resident
         else:
             self._clean.pop(key, None)

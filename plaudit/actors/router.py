@@ -1,12 +1,13 @@
-"""Which shard a user lives in, and the way there."""
+"""Which shard a user or a ranking lives in, and the way there."""
 
 import asyncio
 from collections.abc import Sequence
 from hashlib import blake2b
 
+from plaudit.actors.board_routing import board_shard_of
 from plaudit.actors.messages import Reply
 from plaudit.actors.shard_client import ShardClient
-from plaudit.engine.commands import Query, Read, ShardRead, UserKey, Write, user_key
+from plaudit.engine.commands import BoardRead, Query, Read, ShardRead, UserKey, Write, user_key
 
 
 def shard_of(key: UserKey, shards: int) -> int:
@@ -19,26 +20,29 @@ def shard_of(key: UserKey, shards: int) -> int:
 class Router:
     """A gateway's connections to all shards."""
 
-    def __init__(self, addresses: Sequence[str], gateway: int) -> None:
+    def __init__(self, addresses: Sequence[str], gateway: int, boards: Sequence[str] = ()) -> None:
         self._clients = [ShardClient(address, gateway) for address in addresses]
         self._query_clients = [ShardClient(address, gateway + 1) for address in addresses]
         """Connections of their own for what may take a while: a batch is answered as a whole."""
+        self._board_clients = [
+            ShardClient(address, gateway, name="the shard of this leaderboard") for address in boards
+        ]
         self._turn = 0
 
     def start(self) -> None:
         """Begin to connect."""
-        for client in (*self._clients, *self._query_clients):
+        for client in (*self._clients, *self._query_clients, *self._board_clients):
             client.start()
 
     async def wait_ready(self) -> None:
-        """Return when every shard is connected."""
-        for client in self._clients:
+        """Return when every shard is connected, of users and of leaderboards."""
+        for client in (*self._clients, *self._board_clients):
             await client.wait_connected()
 
     @property
     def is_ready(self) -> bool:
-        """True while every shard is open and reachable."""
-        return all(client.is_connected for client in self._clients)
+        """True while every shard is open and reachable, of users and of leaderboards."""
+        return all(client.is_connected for client in (*self._clients, *self._board_clients))
 
     def query(self, query: Query) -> "list[asyncio.Future[Reply]]":
         """Ask the shard of a user, or all shards for all users. Raises NotSent, at once."""
@@ -62,7 +66,11 @@ class Router:
         """Send a command to every shard, in their order. Raises NotSent, at once."""
         return [client.call(command) for client in self._clients]
 
+    def board_call(self, board: int, run: int, command: BoardRead) -> "asyncio.Future[Reply]":
+        """Ask the leaderboard shard of a run: the number of its board, and its first day. Raises NotSent, at once."""
+        return self._board_clients[board_shard_of(board, run, len(self._board_clients))].call(command)
+
     async def close(self) -> None:
         """Disconnect."""
-        for client in (*self._clients, *self._query_clients):
+        for client in (*self._clients, *self._query_clients, *self._board_clients):
             await client.close()

@@ -1,6 +1,7 @@
 """Where shard actors run: the interface that every runtime has, and the one that needs nothing.
 
-A `ShardHost` is a place for one shard: the actor in it may be lost and opened again, the host stays.
+A `ShardHost` is a place for one shard, of users or of leaderboards: the actor in it may be lost and opened again, the
+host stays. What the settings are of is what is hosted.
 """
 
 import asyncio
@@ -8,11 +9,20 @@ from collections.abc import Callable, Coroutine
 from typing import Protocol, TypeVar
 
 from plaudit.actors.clock import Clock, system_clock
+from plaudit.actors.leaderboard_shard import LeaderboardSettings, LeaderboardShard
 from plaudit.actors.user_shard import Opened, ShardSettings, UserShard
 from plaudit.engine.catalog import Catalog
 from plaudit.storage.backup import BackedUp
 
 Result = TypeVar("Result")
+AnySettings = ShardSettings | LeaderboardSettings
+AnyShard = UserShard | LeaderboardShard
+
+
+def name_of(settings: AnySettings) -> str:
+    """What to call a shard when its operator is told of it."""
+    kind = "leaderboard shard" if isinstance(settings, LeaderboardSettings) else "shard"
+    return f"{kind} {settings.index}"
 
 
 class HostLost(Exception):
@@ -44,7 +54,7 @@ class Runtime(Protocol):
     async def start(self) -> None:
         """Get ready to host. Takes seconds where processes have to be started."""
 
-    async def host(self, settings: ShardSettings) -> ShardHost:
+    async def host(self, settings: AnySettings) -> ShardHost:
         """A host for one shard; the shard is not open yet."""
 
     def find_failure(self) -> str | None:
@@ -57,12 +67,12 @@ class Runtime(Protocol):
 class InlineHost:
     """Hosts a shard in this process, on the running loop. A shard that fails is replaced by the next `open`."""
 
-    def __init__(self, settings: ShardSettings, report: Callable[[str], None], clock: Clock = system_clock) -> None:
+    def __init__(self, settings: AnySettings, report: Callable[[str], None], clock: Clock = system_clock) -> None:
         self._settings = settings
         self._report = report
         self._clock = clock
-        self._shard: UserShard | None = None
-        self._failed: UserShard | None = None
+        self._shard: AnyShard | None = None
+        self._failed: AnyShard | None = None
         self._lost = asyncio.Event()
         """Set when the shard is lost that was open last."""
 
@@ -71,7 +81,7 @@ class InlineHost:
         await self._clear_away()
         if self._shard is not None:
             return await self._shard.open(catalog)
-        shard = UserShard(self._settings, self._clock, self._fail)
+        shard = self._make()
         opened = await shard.open(catalog, now_ms)
         self._shard, self._lost = shard, asyncio.Event()
         return opened
@@ -94,13 +104,18 @@ class InlineHost:
     async def backup(self, target: str) -> BackedUp:
         """See `ShardHost`."""
         if self._shard is None:
-            raise HostLost(f"shard {self._settings.index} is not open")
+            raise HostLost(f"{name_of(self._settings)} is not open")
         return await self._shard.backup(target)
 
-    async def _ask(self, ask: Callable[[UserShard], Coroutine[None, None, Result]]) -> Result:
+    def _make(self) -> AnyShard:
+        if isinstance(self._settings, LeaderboardSettings):
+            return LeaderboardShard(self._settings, self._clock, self._fail)
+        return UserShard(self._settings, self._clock, self._fail)
+
+    async def _ask(self, ask: Callable[[AnyShard], Coroutine[None, None, Result]]) -> Result:
         """What the shard answers; a shard that is lost meanwhile may never do."""
         if self._shard is None:
-            raise HostLost(f"shard {self._settings.index} is not open")
+            raise HostLost(f"{name_of(self._settings)} is not open")
         lost = self._lost
         asking, losing = asyncio.create_task(ask(self._shard)), asyncio.create_task(lost.wait())
         try:
@@ -110,7 +125,7 @@ class InlineHost:
                 task.cancel()
             await asyncio.wait((asking, losing))
         if lost.is_set():
-            raise HostLost(f"shard {self._settings.index} was lost before it had answered")
+            raise HostLost(f"{name_of(self._settings)} was lost before it had answered")
         return asking.result()
 
     async def _clear_away(self) -> None:
@@ -140,7 +155,7 @@ class InlineRuntime:
     async def start(self) -> None:
         """See `Runtime`."""
 
-    async def host(self, settings: ShardSettings) -> InlineHost:
+    async def host(self, settings: AnySettings) -> InlineHost:
         """See `Runtime`."""
         return InlineHost(settings, self._report, self._clock)
 

@@ -62,9 +62,16 @@ class Flight:
 class ShardClient:
     """The client of the shard that listens on `address`. Lives on one event loop."""
 
-    def __init__(self, address: str, gateway: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        address: str,
+        gateway: int,
+        monotonic: Callable[[], float] = time.monotonic,
+        name: str = "the shard of this user",
+    ) -> None:
         self._address = address
         self._gateway = gateway
+        self._name = name
         self._monotonic = monotonic
         self._queue: deque[Call] = deque()
         self._waiting: deque[Flight] = deque()
@@ -102,7 +109,7 @@ class ShardClient:
         if len(self._queue) >= QUEUE_COMMANDS_MAX:
             raise Overloaded("too many requests are waiting")
         if not self._welcomed.is_set() and self._monotonic() - self._lost_at > UNAVAILABLE_AFTER_S:
-            raise Unavailable("the shard of this user is not available")
+            raise Unavailable(f"{self._name} is not available")
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._queue.append((command, future))
         if not self._is_flush_due:
@@ -162,7 +169,7 @@ class ShardClient:
             while self._queue:
                 _, future = self._queue.popleft()
                 if not future.done():
-                    future.set_exception(Unavailable("the shard of this user is not available"))
+                    future.set_exception(Unavailable(f"{self._name} is not available"))
 
     def _flush(self) -> None:
         """Send all that may be sent now."""

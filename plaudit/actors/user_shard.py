@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +19,10 @@ from plaudit.actors.committer import Committer
 from plaudit.actors.dedupe import Dedupe
 from plaudit.actors.executor import Executor, Work
 from plaudit.actors.messages import PROTOCOL, Hello, Welcome, decode_to_shard, encode
+from plaudit.actors.publisher import Publisher
 from plaudit.actors.residents import DEFAULT_USERS_MAX, Residents
 from plaudit.actors.schedule import Schedule
+from plaudit.actors.score_pages import ScorePages
 from plaudit.actors.timers import Timers
 from plaudit.actors.transport import Connection, listen
 from plaudit.engine.catalog import Catalog
@@ -39,6 +42,7 @@ from plaudit.storage.state import StateStore
 from plaudit.storage.wal import Trust
 
 Durability = Literal["commit", "process"]
+FLUSH_TIMEOUT_S = 10.0
 LOCK_RETRY_S = 0.05
 LOCK_WAIT_S = 15.0
 """How long to wait for a predecessor that is still dying: its helpers outlive a killed server by seconds."""
@@ -58,6 +62,8 @@ class ShardSettings(Struct, frozen=True):
     """How many users stay in memory when nothing of them is unsaved."""
     timer_window_ms: int = 0
     """Over how long what falls due for many users at one moment is spread."""
+    boards: tuple[str, ...] = ()
+    """The addresses of the leaderboard shards, in their order."""
 
 
 class Opened(Struct, frozen=True):
@@ -102,6 +108,7 @@ class UserShard:
         self._committer: Committer
         self._checkpointer: Checkpointer
         self._timers: Timers
+        self._publisher: Publisher
         self._server: asyncio.AbstractServer
 
     async def open(self, catalog: Catalog, now_ms: int | None = None) -> Opened:
@@ -144,6 +151,8 @@ class UserShard:
             await self._executor.close()
             await self._committer.close()
             await self._executor.drain()
+            await self._flush_publisher()
+            self._publisher.close()
             await self._checkpointer.close()
             self._note(is_open=False)  # before its log may be missing
             await self._log.close(through=self._state.checkpoint.applied)
@@ -170,6 +179,7 @@ class UserShard:
         if isinstance(self._clock, TestClock):
             async with self._moving:
                 await self._timers.settle()
+                await self._flush_publisher()
 
     async def move_clock(self, now_ms: int) -> int | None:
         """Move the time that `open` has set, never back, and let everything happen that is due then.
@@ -179,7 +189,9 @@ class UserShard:
         assert isinstance(self._clock, TestClock)
         async with self._moving:
             self._clock.move(now_ms)
-            return await self._timers.settle()
+            due_ms = await self._timers.settle()
+            await self._flush_publisher()
+            return due_ms
 
     async def backup(self, target: str) -> BackedUp:
         """Copy the shard into a new directory while it serves; its next checkpoint waits until all is copied.
@@ -223,6 +235,7 @@ class UserShard:
         self._hang_up()
         for part in (self._timers, self._executor, self._committer, self._checkpointer):
             part.cancel()
+        self._publisher.close()
 
     def _hang_up(self) -> None:
         """End every connection, also one that the loop has accepted and not handed over yet."""
@@ -258,12 +271,24 @@ class UserShard:
             catalog = await self._replay(record, catalog)
         self._committer = Committer(self._log, state.epoch, last, catalog, self.fail, self._check_owner)
         stack.callback(self._committer.cancel)
+        self._publisher = self._make_publisher(applied)
+        stack.callback(self._publisher.close)
         self._checkpointer = Checkpointer(
-            self._residents, self._dedupe, self._committer, self._log, state, self._stamp, self.fail
+            self._residents,
+            self._dedupe,
+            self._committer,
+            self._log,
+            state,
+            self._stamp,
+            self.fail,
+            self._publisher,
         )
         await self._checkpointer.start()
         stack.callback(self._checkpointer.cancel)
-        self._executor.start(self._committer)
+        self._publisher.start()
+        for member in await state.load_forgets():
+            self._publisher.forget(member)
+        self._executor.start(self._committer, self._publisher)
         stack.callback(self._executor.cancel)
         self._timers = Timers(
             self._residents, self._executor, self._committer, self._checkpointer, state, self._stamp, self.fail
@@ -298,12 +323,25 @@ class UserShard:
         self._note(is_open=True, synced=is_synced)
         return tail
 
+    async def _flush_publisher(self) -> None:
+        """Let leaderboards know all that is durable; one that does not answer is not waited for."""
+        self._publisher.publish((), self._committer.committed)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._publisher.flush(), FLUSH_TIMEOUT_S)
+
     def _note(self, **changes: bool) -> None:
         """Keep in the manifest what its next owner has to know of the files. Two fsyncs, if it is news."""
         changed = replace(self._manifest, **changes)
         if changed != self._manifest:
             save_shard_manifest(self._directory, changed)
             self._manifest = changed
+
+    def _make_publisher(self, covers_from: int) -> Publisher:
+        """What has changed since the last checkpoint is in the log's tail, and so published again."""
+        pages = ScorePages(
+            self._residents, self._state, self._committer, lambda: self._executor.compiled, len(self._settings.boards)
+        )
+        return Publisher(self._settings.index, self._settings.boards, covers_from, lambda n: partial(pages.find, n))
 
     def _check_owner(self) -> None:
         if not self._lock.is_held():

@@ -8,7 +8,15 @@ from typing import Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from plaudit.engine.catalog import AchievementTrigger, EvaluationMode, Frequency, Rounding, TriggerType
+from plaudit.engine.catalog import (
+    AchievementTrigger,
+    EvaluationMode,
+    Frequency,
+    RankBy,
+    Rounding,
+    RunUnit,
+    TriggerType,
+)
 from plaudit.engine.commands import Position
 
 
@@ -460,3 +468,73 @@ class ErrorResponse(Struct, frozen=True):
     """Every error: `{"error": ...}`, naming the field."""
 
     error: str
+
+
+class LeaderboardBase(Struct, frozen=True, rename="camel"):
+    """`Leaderboard`, without its status and the end of its run. `breakdown_attribute` is for old SDKs.
+
+    What does not belong to what it ranks by is UNSET.
+    """
+
+    id: str
+    name: str
+    key: str
+    rank_by: RankBy
+    breakdown_attribute: str | None
+    breakdown_attributes: tuple[str, ...]
+    user_attributes: list[KeyValue]
+    description: str | None
+    start: str
+    end: str | None
+    start_time: str | None
+    end_time: str | None
+    max_participants: int | None
+    run_unit: RunUnit | None
+    run_interval: int | None
+    metric_key: str | UnsetType = UNSET
+    metric_name: str | UnsetType = UNSET
+    points_system_key: str | UnsetType = UNSET
+    points_system_name: str | UnsetType = UNSET
+
+
+class LeaderboardPart(Struct, frozen=True):
+    """A leaderboard and one of its runs, for the gateway to ask the leaderboard shard; `body` is the base object."""
+
+    board: int
+    run: int
+    """The run's first day, as an ordinal."""
+    group: list[str | None]
+    """The values that groups must have; None: any."""
+    body: Raw
+    has_begun: bool
+    """False: nobody is ranked in it yet."""
+    seat: int | None = None
+    """Of the participant who was asked for."""
+
+
+class Ranking(Struct, frozen=True, rename="camel"):
+    """An item of `rankings`."""
+
+    user_id: str
+    user_name: str | None
+    rank: int
+    value: int
+
+
+class LeaderboardDay(Struct, frozen=True, rename="camel"):
+    """`LeaderboardEvent`: how a day ended, and the day before it that is known."""
+
+    date: str
+    timestamp: str
+    previous_rank: int | None
+    rank: int | None
+    previous_value: int | None
+    value: int | None
+
+
+class PlaceResponse(Struct, frozen=True):
+    """A participant's place, for the gateway to complete."""
+
+    rank: int | None
+    value: int | None
+    history: list[LeaderboardDay]

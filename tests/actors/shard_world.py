@@ -212,7 +212,7 @@ class World:
 
     @property
     def shard(self) -> UserShard:
-        assert self.host._shard is not None
+        assert isinstance(self.host._shard, UserShard)
         return self.host._shard
 
     @property

@@ -58,7 +58,7 @@ async def opened(
 def shard_in(host: InlineHost) -> UserShard:
     """The actor itself."""
     shard = host._shard
-    assert shard is not None
+    assert isinstance(shard, UserShard)
     return shard
 
 

@@ -19,18 +19,23 @@ class World:
         self.journal: list[str] = []
         self.saved: ClockTimes | None = None
         self.shards: list[Shard] = []
+        self.boards: list[Shard] = []
         self.fails = False
 
     def add(self, name: str, *due: int) -> "Shard":
         self.shards.append(Shard(self, name, due))
         return self.shards[-1]
 
+    def add_board(self, name: str, *due: int) -> "Shard":
+        self.boards.append(Shard(self, name, due))
+        return self.boards[-1]
+
     async def open(self, now_ms: int = 0) -> ClockKeeper:
         return await ClockKeeper.open(self, now_ms)
 
     async def start(self, now_ms: int = 0) -> ClockKeeper:
         keeper = await self.open(now_ms)
-        await keeper.start(self.shards)
+        await keeper.start(self.shards, self.boards)
         return keeper
 
     async def load_clock(self) -> ClockTimes | None:
@@ -111,8 +116,63 @@ async def test_shards_are_moved_from_one_due_time_to_the_next_and_in_the_end_to_
     assert keeper.clock() == 50
 
 
-async def test_what_is_due_at_the_target_itself_happens_there(world: World) -> None:
-    shard = world.add("a", 50)
+async def test_leaderboards_come_to_every_time_at_which_anything_is_due_and_after_the_users(world: World) -> None:
+    world.add("a", 10, 30)
+    world.add("b", 20)
+    world.add_board("x", 30, 40)
+    world.add_board("y")
+    keeper = await world.start()
+    assert world.take() == ["0 to 0", "a 0", "b 0", "x 0", "y 0"]
+    await keeper.move(50)
+    assert world.take() == [
+        *("0 to 50", "a 0", "b 0", "x 0", "y 0"),
+        *("a 10", "x 10", "y 10"),
+        *("b 20", "x 20", "y 20"),
+        *("a 30", "x 30", "y 30"),
+        *("x 40", "y 40"),
+        *("a 50", "b 50", "x 50", "y 50", "50 to 50"),
+    ]
+    assert [board.done for board in world.boards] == [[(30, 30), (40, 40)], []]
+
+
+async def test_no_leaderboard_comes_to_a_time_before_all_users_have_done_what_was_due_then(world: World) -> None:
+    slow, board = world.add("slow", 10), world.add_board("board", 10)
+    world.add("quick", 10)
+    keeper = await world.start()
+    held = asyncio.Event()
+
+    def hold_at_10() -> None:
+        if keeper.clock() == 10:
+            slow.gate.clear()
+            held.set()
+
+    slow.before = hold_at_10
+    moving = asyncio.create_task(keeper.move(20))
+    await held.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (world.take()[-2:], board.done) == (["slow 10", "quick 10"], [])
+    slow.gate.set()
+    await moving
+    assert world.take() == ["board 10", "slow 20", "quick 20", "board 20", "20 to 20"]
+
+
+async def test_what_users_make_due_on_a_leaderboard_happens_in_time(world: World) -> None:
+    users, board = world.add("users", 10), world.add_board("board")
+    keeper = await world.start()
+
+    def publish() -> None:
+        if keeper.clock() == 10:
+            board.due = [15]
+
+    users.after = publish
+    await keeper.move(20)
+    assert board.done == [(15, 15)]
+
+
+@pytest.mark.parametrize("kind", [World.add, World.add_board])
+async def test_what_is_due_at_the_target_itself_happens_there(world: World, kind: Callable[..., "Shard"]) -> None:
+    shard = kind(world, "a", 50)
     keeper = await world.start()
     await keeper.move(50)
     assert shard.done == [(50, 50)]
@@ -148,9 +208,10 @@ async def test_no_shard_goes_on_before_all_have_done_what_was_due(world: World) 
     assert world.take() == ["quick 15", "slow 20", "slow 30", "quick 30", "30 to 30"]
 
 
+@pytest.mark.parametrize("kind", [World.add, World.add_board])
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_shard_that_is_lost_is_waited_for(world: World, moment: str) -> None:
-    lost, other = world.add("lost", 10, 20, 30), world.add("other", 15, 25)
+async def test_a_shard_that_is_lost_is_waited_for(world: World, moment: str, kind: Callable[..., "Shard"]) -> None:
+    lost, other = kind(world, "lost", 10, 20, 30), world.add("other", 15, 25)
     keeper = await world.start()
 
     def die_at_20() -> None:
@@ -202,9 +263,9 @@ async def test_moves_come_one_after_the_other(world: World) -> None:
     assert shard.done == [(10, 10), (20, 20), (30, 30)]
 
 
-@pytest.mark.parametrize("killed_after", range(7))
+@pytest.mark.parametrize("killed_after", range(13))
 async def test_the_next_start_finishes_what_was_interrupted_and_skips_nothing(world: World, killed_after: int) -> None:
-    shards = [world.add("a", 10, 30), world.add("b", 20)]
+    shards = [world.add("a", 10, 30), world.add("b", 20), world.add_board("x", 15, 30)]
     keeper = await world.start()
     steps = 0
 
@@ -223,9 +284,10 @@ async def test_the_next_start_finishes_what_was_interrupted_and_skips_nothing(wo
     keeper = await world.start(99)
     assert keeper.clock() == 40
     assert world.saved == ClockTimes(40, 40)
-    assert [shard.now_ms for shard in shards] == [40, 40]
+    assert [shard.now_ms for shard in shards] == [40] * 3
     assert shards[0].done == [(10, 10), (30, 30)]
     assert shards[1].done == [(20, 20)]
+    assert shards[2].done == [(15, 15), (30, 30)]
 
 
 async def test_a_start_lets_happen_what_was_due_while_nobody_asked(world: World) -> None:
@@ -263,8 +325,9 @@ async def test_nothing_moves_before_the_target_is_durable(world: World) -> None:
     assert shard.done == [(10, 10)]
 
 
-async def test_a_shard_that_does_not_do_what_is_due_ends_the_move(world: World) -> None:
-    shard = world.add("stuck", 10)
+@pytest.mark.parametrize("kind", [World.add, World.add_board])
+async def test_a_shard_that_does_not_do_what_is_due_ends_the_move(world: World, kind: Callable[..., "Shard"]) -> None:
+    shard = kind(world, "stuck", 10)
     keeper = await world.start()
 
     async def move_clock(now_ms: int) -> int | None:

@@ -5,7 +5,7 @@ import pytest
 
 from plaudit.actors import checkpoint, event_log
 from plaudit.actors.runtime import InlineHost
-from plaudit.actors.user_shard import ShardSettings
+from plaudit.actors.user_shard import ShardSettings, UserShard
 from plaudit.actors.wire import EventPage
 from plaudit.engine.commands import DeleteUser, ReadEvents
 from plaudit.storage.history import Chunk
@@ -46,7 +46,7 @@ async def test_a_query_that_looks_at_too_much_goes_on_from_where_it_was(
     now_ms = CREATED_MS
     host = InlineHost(settings, lambda reason: None, lambda: now_ms)
     await host.open(study_catalog())
-    assert host._shard is not None
+    assert isinstance(host._shard, UserShard)
     try:
         async with connected(settings.address, 1) as (gateway,):
             await gateway.ask(1, event("ada", metric="pages"), event("bob"))
@@ -69,7 +69,7 @@ async def test_a_user_who_is_erased_during_a_query_has_no_more_events(
     """Nobody stays in memory here: who is deleted is not the object that the query began with."""
     host = InlineHost(msgspec.structs.replace(settings, users_max=0), lambda reason: None)
     await host.open(study_catalog())
-    assert host._shard is not None
+    assert isinstance(host._shard, UserShard)
     checkpointer, state = host._shard._checkpointer, host._shard._state
     load_chain = state.load_chain
     try:

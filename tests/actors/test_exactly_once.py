@@ -45,7 +45,7 @@ class Supervised:
 
     @property
     def shard(self) -> UserShard:
-        assert self._host._shard is not None
+        assert isinstance(self._host._shard, UserShard)
         return self._host._shard
 
     @asynccontextmanager

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from plaudit.actors.runtime import InlineHost
-from plaudit.actors.user_shard import ShardSettings
+from plaudit.actors.user_shard import ShardSettings, UserShard
 from plaudit.engine.commands import Command, DeleteUser, ReadEvents, ReadMetrics, ReadUser
 from plaudit.storage.errors import Unusable
 from plaudit.storage.snapshots import StoredUser
@@ -47,7 +47,7 @@ async def opened(settings: ShardSettings, failures: list[str]) -> AsyncIterator[
 
 
 def gate_of(host: InlineHost) -> Gate:
-    assert host._shard is not None
+    assert isinstance(host._shard, UserShard)
     return Gate(host._shard)
 
 
@@ -134,7 +134,7 @@ async def test_a_checkpoint_saves_nothing_that_is_not_durable(settings: ShardSet
         gate = gate_of(host)
         gateway.send(2, event("ada"))
         await gate.settle(gateway)
-        assert host._shard is not None
+        assert isinstance(host._shard, UserShard)
         saving = asyncio.create_task(host._shard._checkpointer.run_once())
         await gate.settle(gateway)
         assert await host._shard._state.load_users([("", "ada")]) == {}

@@ -11,16 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
+from plaudit.actors.leaderboard_shard import LeaderboardSettings
 from plaudit.actors.ray_runtime import RayRuntime
-from plaudit.actors.runtime import HostLost, InlineHost, InlineRuntime, Runtime, ShardHost
+from plaudit.actors.runtime import AnySettings, HostLost, InlineHost, InlineRuntime, Runtime, ShardHost
 from plaudit.actors.shard_client import ShardClient
-from plaudit.actors.user_shard import Opened, ShardSettings
+from plaudit.actors.user_shard import Opened
 from plaudit.engine.catalog import Catalog, StreakSettings
 from plaudit.engine.commands import ReadStreak
+from plaudit.storage.directory import leaderboard_directory
 from plaudit.storage.errors import WrongDirectory
-from tests.actors.shards import event, make_settings, total_in, total_of
+from tests.actors.boards import ScriptedShard
+from tests.actors.shards import DATA_ID, event, make_settings, total_in, total_of
 from tests.catalogs import study_catalog
 
 CATALOG = study_catalog()
@@ -35,7 +39,7 @@ HOUR_MS = 3_600_000
 class Place:
     """A shard's host under a runtime, with what a supervisor does for it."""
 
-    def __init__(self, runtime: Runtime, settings: ShardSettings) -> None:
+    def __init__(self, runtime: Runtime, settings: AnySettings) -> None:
         self.runtime = runtime
         self.settings = settings
         self.host: ShardHost
@@ -208,6 +212,86 @@ class RuntimeContract:
             await place.host.open(CATALOG)
 
 
+class LeaderboardContract:
+    """One leaderboard shard, opened, killed and closed in the ways that a server may see."""
+
+    async def test_it_is_reached_when_it_is_open(self, board: Place) -> None:
+        assert (board.opened.index, board.opened.replayed) == (0, 0)
+        async with board.client() as client:
+            await client.wait_connected()
+
+    async def test_opening_again_changes_nothing(self, board: Place) -> None:
+        assert await board.host.open(CATALOG) == board.opened
+
+    async def test_a_killed_shard_is_opened_again(self, board: Place) -> None:
+        async with board.client() as client:
+            await client.wait_connected()
+            board.kill()
+            while client.is_connected:
+                await asyncio.sleep(0)
+            await board.open()
+            await client.wait_connected()
+
+    async def test_a_closed_shard_is_opened_again(self, board: Place) -> None:
+        await board.host.close()
+        await board.open()
+        async with board.client() as client:
+            await client.wait_connected()
+
+    async def test_it_adopts_catalogs_also_after_a_kill(self, board: Place) -> None:
+        await board.host.adopt(WEEKLY)
+        await board.host.adopt(CATALOG)
+        board.kill()
+        await board.open(WEEKLY)
+        await board.host.adopt(WEEKLY)
+
+    async def test_time_stands_still_and_is_moved(self, board: Place) -> None:
+        await board.host.close()
+        await board.open(now_ms=NOON_MS)
+        users = ScriptedShard().answers()
+        await users.connect(board.settings.address)
+        for moved_ms in (NOON_MS, NOON_MS + HOUR_MS, NOON_MS):
+            assert await board.host.move_clock(moved_ms) is None, "there is no leaderboard"
+        users.close()
+        await users.closed()
+
+    async def test_a_backup_can_be_opened_like_the_shard_itself(self, board: Place, tmp_path: Path) -> None:
+        await board.host.backup(str(tmp_path / "copy"))
+        await board.host.close()
+        shutil.rmtree(board.settings.directory)
+        shutil.copytree(tmp_path / "copy", board.settings.directory)
+        await board.open()
+
+    async def test_a_shard_whose_boards_are_gone_is_refused(self, board: Place) -> None:
+        await board.host.close()
+        for path in Path(board.settings.directory).glob("boards.sqlite*"):
+            path.unlink()
+        with pytest.raises(WrongDirectory, match=r"boards\.sqlite: missing; final rankings would be lost"):
+            await board.host.open(CATALOG)
+
+    async def test_a_shard_that_is_not_open_is_lost(self, board: Place) -> None:
+        await board.host.close()
+        with pytest.raises(HostLost):
+            await board.host.adopt(WEEKLY)
+        with pytest.raises(HostLost):
+            await board.host.move_clock(NOON_MS)
+
+    async def test_a_missing_shard_is_refused(self, board: Place) -> None:
+        await board.host.close()
+        (Path(board.settings.directory) / "manifest.json").unlink()
+        with pytest.raises(WrongDirectory, match=r"leaderboards/000/manifest\.json: missing"):
+            await board.host.open(CATALOG)
+
+
+@pytest.fixture
+def make_board(tmp_path: Path) -> Iterator[Callable[[Runtime], Place]]:
+    with tempfile.TemporaryDirectory(prefix="plaudit-") as sockets:
+        make_settings(tmp_path / "data", Path(sockets))
+        directory = leaderboard_directory(tmp_path / "data", 0)
+        settings = LeaderboardSettings(0, str(directory), DATA_ID, f"{sockets}/board.sock", 1, 1)
+        yield lambda runtime: Place(runtime, settings)
+
+
 @pytest.fixture
 def make_place(tmp_path: Path) -> Iterator[Callable[[Runtime], Place]]:
     sockets = Path(tempfile.mkdtemp(prefix="plaudit-"))
@@ -233,6 +317,29 @@ class TestInline(RuntimeContract):
         await place.open()
         yield place
         await place.host.close()
+
+
+class TestInlineLeaderboards(LeaderboardContract):
+    @pytest.fixture
+    async def board(self, make_board: Callable[[Runtime], Place]) -> AsyncIterator[Place]:
+        board = make_board(InlineRuntime(lambda reason: None))
+        board.host = await board.runtime.host(board.settings)
+        await board.open()
+        yield board
+        await board.host.close()
+
+
+class TestRayLeaderboards(LeaderboardContract):
+    @pytest.fixture
+    async def board(self, ray_runtime: RayRuntime, make_board: Callable[[Runtime], Place]) -> AsyncIterator[Place]:
+        board = make_board(ray_runtime)
+        board.host = await ray_runtime.host(board.settings)
+        await board.open()
+        yield board
+        await board.host.close()
+
+    async def test_its_process_is_named_after_it(self, board: Place) -> None:
+        assert "LeaderboardShard" in "".join(psutil.Process(board.opened.process).cmdline())
 
 
 class TestRay(RuntimeContract):

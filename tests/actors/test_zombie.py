@@ -42,7 +42,7 @@ class Owner:
 
     @property
     def shard(self) -> UserShard:
-        assert self.host._shard is not None
+        assert isinstance(self.host._shard, UserShard)
         return self.host._shard
 
     @property
