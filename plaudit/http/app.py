@@ -18,6 +18,7 @@ from plaudit.http.endpoints import Endpoint, delete_user, read_metric, read_metr
 from plaudit.http.errors import EXCEPTION_HANDLERS
 from plaudit.http.event_log import EventLogEndpoint
 from plaudit.http.keys import KeyRing
+from plaudit.http.leaderboards import PlaceEndpoint, RankingsEndpoint, read_leaderboards
 from plaudit.http.middleware import Authenticate, RoutePathsAsSent
 from plaudit.http.preferences import read_preferences, update_preferences
 from plaudit.http.streak_admin import create_freezes, create_pauses, delete_pauses, reset_streaks, restore_streaks
@@ -47,6 +48,7 @@ def create_app(
             Route("/v1/users/{id}/points/{key}", points.read_user_points, methods=["GET"]),
             Route("/v1/users/{id}/points/{key}/boosts", Endpoint(points.read_boosts), methods=["GET"]),
             Route("/v1/users/{id}/points/{key}/event-summary", summaries.summarize_points, methods=["GET"]),
+            Route("/v1/users/{id}/leaderboards/{key}", PlaceEndpoint(), methods=["GET"]),
             Route("/v1/users/{id}/streak", Endpoint(read_streak), methods=["GET"]),
             Route("/v1/users/{id}/preferences", Endpoint(read_preferences), methods=["GET"]),
             Route("/v1/users/{id}/preferences", Endpoint(update_preferences), methods=["PATCH"]),
@@ -57,6 +59,8 @@ def create_app(
             Route("/v1/points/{key}/levels", points.read_levels, methods=["GET"]),
             Route("/v1/points/{key}/level-summary", points.count_levels, methods=["GET"]),
             Route("/v1/points/{key}/summary", points.count_points, methods=["GET"]),
+            Route("/v1/leaderboards", read_leaderboards, methods=["GET"]),
+            Route("/v1/leaderboards/{key}", RankingsEndpoint(), methods=["GET"]),
             Route("/v1/streaks", StreaksEndpoint(), methods=["GET"]),
             Route("/admin/v1/points/{systemId}/boosts", create_boosts, methods=["POST"]),
             Route("/admin/v1/events", EventLogEndpoint(), methods=["GET"]),

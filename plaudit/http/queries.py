@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 from plaudit.http.errors import Invalid
 
 ECHO_LENGTH_MAX = 50
-DIGITS_MAX = 6
+DIGITS_MAX = 10
 
 
 class Parameters:
@@ -40,7 +40,8 @@ class Parameters:
         text = self.text(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX and least <= int(text) <= most):
+        digits = text.removeprefix("-") if least < 0 else text
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= DIGITS_MAX and least <= int(text) <= most):
             raise Invalid(f"{name}: expected a whole number from {least} to {most}, got {text[:ECHO_LENGTH_MAX]!r}")
         return int(text)
 

@@ -1,5 +1,6 @@
 """The real application over real sockets and real shards, in this process, with a clock that the test moves."""
 
+import asyncio
 import contextlib
 import shutil
 import tempfile
@@ -11,19 +12,21 @@ from typing import Any
 import httpx
 import pytest
 
+from plaudit.actors import publisher
 from plaudit.actors.catalog import CatalogActor
 from plaudit.actors.clock_keeper import ClockKeeper
+from plaudit.actors.leaderboard_shard import LeaderboardSettings, LeaderboardShard
 from plaudit.actors.router import Router
-from plaudit.actors.runtime import InlineHost
+from plaudit.actors.runtime import AnySettings, InlineHost
 from plaudit.actors.supervisor import Supervisor
-from plaudit.actors.user_shard import ShardSettings
+from plaudit.actors.user_shard import ShardSettings, UserShard
 from plaudit.catalog_file import load_document
 from plaudit.control import listen
 from plaudit.gateway import ControlledServer
 from plaudit.handler import ControlHandler
 from plaudit.http.app import create_app
 from plaudit.http.keys import KeyRing, hash_key
-from plaudit.storage.directory import open_directory, shard_directory
+from plaudit.storage.directory import leaderboard_directory, open_directory, shard_directory
 
 SHARDS = 2
 MEMORY = Path("/dev/shm")
@@ -118,16 +121,31 @@ class Api:
         self.data.mkdir()
         self.clock = MovedClock(START)
         manifest = open_directory(self.data, SHARDS, "11111111-2222-4333-8444-555555555555", SHARDS)
+        addresses = [str(directory / f"b{i}.sock") for i in range(manifest.leaderboards)]
+        boards = [
+            LeaderboardSettings(
+                i, str(leaderboard_directory(self.data, i)), manifest.id, address, manifest.leaderboards, SHARDS
+            )
+            for i, address in enumerate(addresses)
+        ]
         settings = [
-            ShardSettings(i, str(shard_directory(self.data, i)), manifest.id, str(directory / f"{i}.sock"))
+            ShardSettings(
+                i,
+                str(shard_directory(self.data, i)),
+                manifest.id,
+                str(directory / f"{i}.sock"),
+                boards=tuple(addresses),
+            )
             for i in range(SHARDS)
         ]
         self.troubles: list[str] = []
         self._hosts = [InlineHost(each, self.troubles.append, self.clock) for each in settings]
-        shards = list(zip(settings, self._hosts, strict=True))
+        self._board_hosts = [InlineHost(each, self.troubles.append, self.clock) for each in boards]
+        everyone: list[AnySettings] = [*settings, *boards]
+        shards = list(zip(everyone, [*self._hosts, *self._board_hosts], strict=True))
         self._supervisor = Supervisor(shards, lambda: self._catalog.catalog, self.troubles.append)
         self._stack = contextlib.AsyncExitStack()
-        self.router = Router([each.address for each in settings], 1)
+        self.router = Router([each.address for each in settings], 1, addresses)
         self.client: httpx.AsyncClient
         self._has_test_clock = has_test_clock
         self._keeper: ClockKeeper | None = None
@@ -143,7 +161,8 @@ class Api:
         await self._catalog.apply(load_document(path))
         await self._catalog.save_key(hash_key(ADMIN_KEY), "environment")
         keys = KeyRing(await self._catalog.load_keys())
-        handler = ControlHandler(self.data, self._hosts, self._supervisor, self._catalog, self._keeper)
+        hosts = [*self._hosts, *self._board_hosts]
+        handler = ControlHandler(self.data, hosts, self._supervisor, self._catalog, self._keeper)
         self._stack.push_async_callback(handler.close)
         await self._stack.enter_async_context(listen(self.data, self.data.parent, handler.handle))
         server = ControlledServer(self.data)
@@ -156,16 +175,26 @@ class Api:
 
     async def open_shards(self) -> None:
         """Open the shards, whether they have been closed or killed."""
-        for host in self._hosts:
+        for host in (*self._board_hosts, *self._hosts):
             await host.open(self._catalog.catalog, None if self._keeper is None else self._keeper.clock())
         if self._keeper is not None:
-            await self._keeper.start(self._hosts)
+            await self._keeper.start(self._hosts, self._board_hosts)
         self.router.start()
         await self.router.wait_ready()
+        while not self._knows_places():
+            await asyncio.sleep(0.001)
+
+    def _knows_places(self) -> bool:
+        """All users are in on all leaderboards, and what happens to them will be said."""
+        for host in self._board_hosts:
+            if not (isinstance(host._shard, LeaderboardShard) and host._shard._runs.sources.are_in):
+                return False
+        shards = [host._shard for host in self._hosts]
+        return all(isinstance(s, UserShard) and all(c._is_welcome for c in s._publisher._clients) for s in shards)
 
     async def close_shards(self) -> None:
         """Close the shards cleanly: everything is in their state, and their logs are gone."""
-        for host in self._hosts:
+        for host in (*self._hosts, *self._board_hosts):
             await host.close()
 
     def kill_shards(self) -> None:
@@ -176,7 +205,7 @@ class Api:
     async def checkpoint(self) -> None:
         """Save what the logs hold, with the shards open."""
         for host in self._hosts:
-            assert host._shard is not None
+            assert isinstance(host._shard, UserShard)
             await host._shard._checkpointer.run_once()
 
     async def stop(self) -> None:
@@ -253,6 +282,12 @@ async def prepared(*, has_test_clock: bool = False) -> AsyncIterator[Api]:
     yield api
     await api.stop()
     shutil.rmtree(directory)
+
+
+@pytest.fixture(autouse=True)
+def places_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(publisher, "PLACE_WAIT_S", 60.0)
 
 
 @pytest.fixture

@@ -24,6 +24,17 @@ def test_anything_else_is_no_number(text: str) -> None:
         Parameters(f"n={text}".encode()).whole("n", 5, 0, 12)
 
 
+@pytest.mark.parametrize(("text", "number"), [("-5", -5), ("-0", 0), ("5", 5)])
+def test_a_whole_number_may_be_negative_where_that_is_in_bounds(text: str, number: int) -> None:
+    assert Parameters(f"n={text}".encode()).whole("n", 0, -5, 5) == number
+
+
+@pytest.mark.parametrize("text", ["-6", "--5", "-", "- 5", "5-"])
+def test_what_is_no_negative_number(text: str) -> None:
+    with pytest.raises(Invalid, match=r"^n: expected a whole number from -5 to 5, got "):
+        Parameters(f"n={text}".encode()).whole("n", 0, -5, 5)
+
+
 @pytest.mark.parametrize(
     ("query", "values"),
     [
