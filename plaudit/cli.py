@@ -67,6 +67,15 @@ def serve_command(
             envvar="PLAUDIT_SHARDS", min=1, max=SHARDS_MAX, help="User shards, fixed when the data directory is made."
         ),
     ] = None,
+    leaderboard_shards: Annotated[
+        int | None,
+        typer.Option(
+            envvar="PLAUDIT_LEADERBOARD_SHARDS",
+            min=1,
+            max=SHARDS_MAX,
+            help="Leaderboard shards, fixed when the data directory is made.",
+        ),
+    ] = None,
     catalog: Annotated[
         Path | None, typer.Option(envvar="PLAUDIT_CATALOG", help="A catalog file (TOML) to apply on start.")
     ] = None,
@@ -112,6 +121,7 @@ def serve_command(
         port=port,
         runtime=runtime,
         shards=shards,
+        leaderboard_shards=leaderboard_shards,
         catalog=catalog,
         ray_address=ray_address,
         workers=workers,

@@ -14,6 +14,7 @@ DEFAULT_DATA = Path("data")
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_SHARDS = 1
+DEFAULT_LEADERBOARD_SHARDS = 1
 DEFAULT_TIMER_WINDOW_S = 600
 TIMER_WINDOW_MAX_S = 3600
 
@@ -28,6 +29,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     runtime: RuntimeName = "ray"
     shards: int | None = None
     """None: as many as the data directory was made with, or DEFAULT_SHARDS for a new one."""
+    leaderboard_shards: int | None = None
+    """None: as many as the data directory was made with, or DEFAULT_LEADERBOARD_SHARDS if it has none yet."""
     catalog: Path | None = None
     """A catalog file to apply on start; None keeps the catalog that is in force."""
     ray_address: str | None = None

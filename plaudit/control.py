@@ -90,6 +90,7 @@ class Progress(Struct, frozen=True):
     """How many bytes of a shard have been copied."""
 
     shard: int
+    """Its position among all: those of users, then those of leaderboards."""
     bytes: int
     total: int
 
@@ -174,7 +175,8 @@ class _Conversation:
             self._send(_result(work))
 
     def _send(self, answer: Answer) -> None:
-        self._writer.write(msgspec.json.encode(answer) + b"\n")
+        if not self._writer.is_closing():  # the client may be gone
+            self._writer.write(msgspec.json.encode(answer) + b"\n")
 
 
 def _result(work: asyncio.Task[Result]) -> Answer:

@@ -42,6 +42,9 @@ class GatewaySpec(Struct, frozen=True):
     """What a gateway has to know. Picklable: gateways of their own process get it from the server."""
 
     addresses: list[str]
+    """Of the shards of users."""
+    boards: list[str]
+    """Of the leaderboard shards."""
     keys: list[AdminKey]
     data: str
     """The data directory of the server, by which it is found."""
@@ -109,7 +112,7 @@ async def run_gateway(
     spec: GatewaySpec, listening: socket.socket, stop: asyncio.Event, on_ready: Callable[[], Awaitable[None]]
 ) -> None:
     """Serve until `stop`, then finish what has been accepted. `on_ready` is called when requests are answered."""
-    router = Router(spec.addresses, secrets.randbits(63))
+    router = Router(spec.addresses, secrets.randbits(63), spec.boards)
     router.start()
     config = uvicorn.Config(
         create_app(router, KeyRing(spec.keys), ControlledServer(Path(spec.data)), has_test_clock=spec.has_test_clock),

@@ -39,7 +39,8 @@ class ControlHandler:
     """Obeys one server's operator and gateways.
 
     Changes of the catalog and of the clock are made one at a time; each, once begun, goes on to its end, whoever still
-    waits for it. Backups are made beside them, also one at a time.
+    waits for it. Backups are made beside them, also one at a time. `hosts` are those of all shards: of users, then of
+    leaderboards.
     """
 
     def __init__(

@@ -18,23 +18,25 @@ from plaudit.actors.catalog import CatalogActor
 from plaudit.actors.clock import system_clock
 from plaudit.actors.clock_keeper import ClockKeeper
 from plaudit.actors.formats import format_instant
+from plaudit.actors.leaderboard_shard import LeaderboardSettings
 from plaudit.actors.ray_runtime import RayRuntime
-from plaudit.actors.runtime import HostLost, InlineRuntime, Runtime, ShardHost
+from plaudit.actors.runtime import AnySettings, HostLost, InlineRuntime, Runtime, ShardHost
 from plaudit.actors.supervisor import Supervisor
 from plaudit.actors.tuning import tune
 from plaudit.actors.user_shard import Opened, ShardSettings
-from plaudit.config import DEFAULT_SHARDS, Settings
+from plaudit.config import DEFAULT_LEADERBOARD_SHARDS, DEFAULT_SHARDS, Settings
 from plaudit.control import listen
 from plaudit.engine.document import Document
 from plaudit.gateway import GatewaySpec, run_gateway, run_gateway_process
 from plaudit.handler import ControlHandler
 from plaudit.http.keys import hash_key, make_key
-from plaudit.storage.directory import Manifest, open_directory, shard_directory
+from plaudit.storage.directory import Manifest, leaderboard_directory, open_directory, shard_directory
 from plaudit.storage.errors import WrongDirectory
 from plaudit.storage.files import DirectoryLock
 
 SOCKET_PATH_MAX = 100
 """Bytes; the system's limit is 107."""
+LONGEST_SOCKET_NAME = "leaderboard-000.sock"
 SCRATCH_PREFIX = "plaudit-"
 WORKER_CHECK_INTERVAL_S = 0.5
 RUNTIME_CHECK_INTERVAL_S = 1.0
@@ -105,12 +107,16 @@ class Server:
         if self._stop.is_set():
             return
         sockets = self._socket_directory()
-        shards = await self._host_shards(runtime, manifest, sockets)
+        boards = self._board_settings(manifest, sockets)
+        addresses = [board.address for board in boards]
+        users = self._user_settings(manifest, sockets, addresses)
+        everyone: list[AnySettings] = [*users, *boards]
+        shards = [(settings, await runtime.host(settings)) for settings in everyone]
         supervisor = Supervisor(shards, lambda: catalog.catalog, self._give_up, keeper.clock if keeper else None)
         await self._open_shards(supervisor, len(shards))
         hosts = [host for _, host in shards]
         if keeper is not None:
-            await self._start_clock(keeper, hosts)
+            await self._start_clock(keeper, hosts[: len(users)], hosts[len(users) :])
         if document is not None and is_interrupted:  # it is not for the time before the target
             await catalog.apply(document)
             await supervisor.adopt()
@@ -118,7 +124,8 @@ class Server:
         self._stack.push_async_callback(handler.close)
         await self._stack.enter_async_context(listen(self._data, sockets, handler.handle))
         spec = GatewaySpec(
-            addresses=[settings.address for settings, _ in shards],
+            addresses=[settings.address for settings in users],
+            boards=addresses,
             keys=await catalog.load_keys(),
             data=str(self._data),
             has_test_clock=keeper is not None,
@@ -159,7 +166,14 @@ class Server:
         lock = DirectoryLock(self._data)
         lock.acquire()
         self._stack.callback(lock.release)
-        return open_directory(self._data, self._settings.shards, str(uuid4()), DEFAULT_SHARDS)
+        return open_directory(
+            self._data,
+            self._settings.shards,
+            str(uuid4()),
+            DEFAULT_SHARDS,
+            self._settings.leaderboard_shards,
+            DEFAULT_LEADERBOARD_SHARDS,
+        )
 
     async def _take_clock(self, catalog: CatalogActor) -> ClockKeeper | None:
         """The test clock of the directory, if there shall be one. Raises WrongDirectory if there is, and shall not."""
@@ -213,13 +227,10 @@ class Server:
         self._stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         return scratch
 
-    async def _host_shards(
-        self, runtime: Runtime, manifest: Manifest, sockets: Path
-    ) -> list[tuple[ShardSettings, ShardHost]]:
-        """Hosts for all shards, which listen in `sockets`; they are not open yet."""
-        hosts: list[tuple[ShardSettings, ShardHost]] = []
-        for index in range(manifest.shards):
-            settings = ShardSettings(
+    def _user_settings(self, manifest: Manifest, sockets: Path, boards: list[str]) -> list[ShardSettings]:
+        """All shards of users, which listen in `sockets`; `boards` are the addresses of the leaderboard shards."""
+        return [
+            ShardSettings(
                 index=index,
                 directory=str(shard_directory(self._data, index)),
                 data_id=manifest.id,
@@ -227,9 +238,24 @@ class Server:
                 durability=self._settings.durability,
                 users_max=self._settings.users_in_memory,
                 timer_window_ms=0 if self._settings.test_clock else 1000 * self._settings.timer_window,
+                boards=tuple(boards),
             )
-            hosts.append((settings, await runtime.host(settings)))
-        return hosts
+            for index in range(manifest.shards)
+        ]
+
+    def _board_settings(self, manifest: Manifest, sockets: Path) -> list[LeaderboardSettings]:
+        """All leaderboard shards, which listen in `sockets`."""
+        return [
+            LeaderboardSettings(
+                index=index,
+                directory=str(leaderboard_directory(self._data, index)),
+                data_id=manifest.id,
+                address=str(sockets / f"leaderboard-{index:03d}.sock"),
+                shards=manifest.leaderboards,
+                user_shards=manifest.shards,
+            )
+            for index in range(manifest.leaderboards)
+        ]
 
     async def _open_shards(self, supervisor: Supervisor, shards: int) -> None:
         """Open all shards, and keep them open."""
@@ -249,11 +275,11 @@ class Server:
                 raise ServerFailed(f"the runtime does not answer: {first}") from None
             raise first from None
 
-    async def _start_clock(self, keeper: ClockKeeper, hosts: list[ShardHost]) -> None:
+    async def _start_clock(self, keeper: ClockKeeper, users: list[ShardHost], boards: list[ShardHost]) -> None:
         """Let everything happen that was still due when the last server ended."""
         if keeper.interrupted_ms is not None:
             self._reporter.step(f"Moving the test clock on to {format_instant(keeper.interrupted_ms)}")
-        await self._unless_stopped(keeper.start(hosts), "all that was due had happened")
+        await self._unless_stopped(keeper.start(users, boards), "all that was due had happened")
 
     async def _unless_stopped(self, work: Coroutine[None, None, None], end: str) -> None:
         """Do what a start cannot do without. Raises ServerFailed if the server has to stop before the end of it."""
@@ -271,7 +297,7 @@ class Server:
     def _socket_directory(self) -> Path:
         """A private directory for sockets: in the data directory, or, if its path is too long, a temporary one."""
         directory = self._data / "run"
-        if len(os.fsencode(directory / "shard-000.sock")) > SOCKET_PATH_MAX:
+        if len(os.fsencode(directory / LONGEST_SOCKET_NAME)) > SOCKET_PATH_MAX:
             directory = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
         directory.mkdir(exist_ok=True, mode=0o700)
         directory.chmod(0o700)  # also one that was there: it is what keeps others from the control socket

@@ -28,6 +28,7 @@ FLAGS = {
     "--port": "0",
     "--runtime": "inline",
     "--shards": "3",
+    "--leaderboard-shards": "2",
     "--catalog": STUDY,
     "--ray-address": "127.0.0.1:6379",
     "--workers": "4",
@@ -180,6 +181,7 @@ def test_sigterm_leaves_empty_logs_and_the_next_start_goes_on(start: Start, tmp_
     assert not list(data.rglob("log-*"))
     assert not list(data.rglob("*.sock"))
     assert "made with 1 shards" in refused(data, "--shards", "2")
+    assert "made with 1 leaderboard shards" in refused(data, "--leaderboard-shards", "2")
     again = start(data)
     metrics = httpx.get(f"{again.url}/v1/users/sam/metrics", headers=headers).json()
     assert metrics[0]["current"] == 2

@@ -1,5 +1,6 @@
 """What a server as a whole does about time and settings, in processes of its own."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -122,6 +123,20 @@ def test_settings_change_on_all_shards_while_events_go_on(start: Start) -> None:
     server.server.shard_processes()[0].kill()
     assert server.change(frequency="weekly")["frequency"] == "weekly"
     assert {server.get(f"/v1/users/{user}/streak")["frequency"] for user in users} == {"weekly"}
+
+
+def test_a_leaderboard_shard_that_is_killed_is_opened_again_and_events_go_on(start: Start) -> None:
+    server = start("--leaderboard-shards", "2", runtime="ray")
+    assert len(server.server.leaderboard_processes()) == 2
+    for process in server.server.leaderboard_processes():
+        process.kill()
+    assert server.event("sam") == 1
+    pattern = r"leaderboard shard [01] is open again"
+    while len(re.findall(pattern, server.server.errors)) < 2 or server.client.get("/readyz").status_code != 200:
+        pass
+    assert server.event("sam") == 1
+    server.stop()
+    assert not re.search(r"(?<!leaderboard )shard [01] was lost", server.server.errors)
 
 
 @pytest.mark.parametrize("arguments", [("--test-clock",), ("--test-clock", "--workers", "2")])

@@ -22,13 +22,14 @@ from plaudit.storage.backup import (
     write_note,
 )
 from plaudit.storage.catalog_store import FILE_NAME as CATALOG_NAME
-from plaudit.storage.directory import Manifest, check_shard_directory, read_manifest, shard_directory
+from plaudit.storage.directory import Manifest, all_directories, check_directories, read_manifest
 from plaudit.storage.errors import InUse, Unusable, WrongDirectory
 from plaudit.storage.files import sync_directory
 
 PROGRESS_INTERVAL_S = 0.2
 
 CopyShard = Callable[[int, Path], Awaitable[BackedUp]]
+"""Copies the shard with a position in `all_directories` into a new directory."""
 
 
 async def back_up(data: Path, target: Path, report: Report) -> BackupNote:
@@ -54,8 +55,7 @@ async def back_up_stopped(data: Path, target: Path, report: Report) -> BackupNot
     """Back up a directory that no server has. Raises StorageError; InUse if one has it after all."""
     async with holding(data) as held:
         manifest = held.manifest
-        for shard in range(manifest.shards):
-            check_shard_directory(shard_directory(data, shard), manifest.id, shard)
+        check_directories(data, manifest)
         async with making(target):
             return await copy_stopped(data, manifest, target, report)
 
@@ -63,14 +63,18 @@ async def back_up_stopped(data: Path, target: Path, report: Report) -> BackupNot
 async def back_up_running(
     data: Path, hosts: Sequence[ShardHost], catalog: CatalogActor, target: Path, report: Report
 ) -> BackupNote:
-    """Back up a directory in the server that has it, one shard after the other. Raises StorageError."""
+    """Back up a directory in the server that has it, one shard after the other. Raises StorageError.
+
+    `hosts` are those of the shards of users, then of the leaderboard shards.
+    """
     manifest = read_manifest(data)
 
-    async def copy_shard(shard: int, directory: Path) -> BackedUp:
+    async def copy_shard(position: int, directory: Path) -> BackedUp:
         try:
-            return await hosts[shard].backup(str(directory))
+            return await hosts[position].backup(str(directory))
         except HostLost as error:
-            raise Unusable(f"shard {shard} was lost while it was copied; try again: {error}") from error
+            name = directory.relative_to(target)
+            raise Unusable(f"{data / name} was lost while it was copied; try again: {error}") from error
         except OSError as error:
             raise Unusable(f"{directory}: {error}") from error
 
@@ -83,41 +87,49 @@ async def back_up_running(
 async def copy_stopped(data: Path, manifest: Manifest, target: Path, report: Report) -> BackupNote:
     """Copy a directory that nobody serves, as it is: what is missing or damaged in it is so in the copy."""
 
-    async def copy_shard(shard: int, directory: Path) -> BackedUp:
-        await copy_stopped_shard(shard_directory(data, shard), directory)
-        return BackedUp(shard)
-
-    shards = await copy_shards(data, manifest, target, report, copy_shard)
+    shards = await copy_shards(data, manifest, target, report, stopped_shards(data, manifest))
     await copy_databases([data / CATALOG_NAME], target)
     return await _finish(data, manifest, target, shards)
 
 
-async def copy_stopped_shard(source: Path, target: Path) -> None:
-    """Copy a shard that nobody has open, durably. Raises StorageError."""
-    target.mkdir(mode=0o700)
-    await copy_databases(shard_databases(source), target)
-    await finish_copy(source, target)
+def stopped_shards(data: Path, manifest: Manifest) -> CopyShard:
+    """Copies, durably, shards that nobody has open. Raises StorageError."""
+    sources = all_directories(data, manifest)
+
+    async def copy_shard(position: int, directory: Path) -> BackedUp:
+        directory.mkdir(mode=0o700)
+        await copy_databases(shard_databases(sources[position]), directory)
+        await finish_copy(sources[position], directory)
+        return BackedUp(position)
+
+    return copy_shard
 
 
 async def copy_shards(
     source: Path, manifest: Manifest, target: Path, report: Report, copy_shard: CopyShard
 ) -> tuple[BackedUp, ...]:
-    """Copy all shards, one after the other, and say how far it is."""
-    (target / "shards").mkdir(mode=0o700)
-    pairs = [(shard_directory(source, n), shard_directory(target, n)) for n in range(manifest.shards)]
-    totals = [size_of(shard) for shard, _ in pairs]
+    """Copy all shards, one after the other, and say how far it is. Returns what the copies of the users' have.
+
+    Leaderboard shards come last: what users have dropped, because it is in a final ranking, is there.
+    """
+    sources, targets = all_directories(source, manifest), all_directories(target, manifest)
+    parents = dict.fromkeys(directory.parent for directory in targets)
+    for parent in parents:
+        parent.mkdir(mode=0o700)
+    totals = [size_of(shard) for shard in sources]
     for shard, total in enumerate(totals):
         report(Progress(shard, 0, total))
     copied = []
-    for shard, (_, directory) in enumerate(pairs):
+    for shard, directory in enumerate(targets):
         watching = asyncio.create_task(_watch(shard, directory, totals[shard], report))
         try:
             copied.append(await copy_shard(shard, directory))
         finally:
             watching.cancel()
         report(Progress(shard, totals[shard], totals[shard]))
-    sync_directory(target / "shards")
-    return tuple(copied)
+    for parent in parents:
+        sync_directory(parent)
+    return tuple(copied[: manifest.shards])
 
 
 def size_of(directory: Path) -> int:

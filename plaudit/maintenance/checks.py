@@ -13,9 +13,17 @@ from pathlib import Path
 from msgspec import Struct
 
 from plaudit.storage.backup import BackedUp, BackupNote
+from plaudit.storage.board_store import FILE_NAME as BOARDS_NAME
 from plaudit.storage.catalog_store import FILE_NAME as CATALOG_NAME
 from plaudit.storage.catalog_store import CatalogStore
-from plaudit.storage.directory import MANIFEST_NAME, Manifest, check_shard_directory, shard_directory
+from plaudit.storage.directory import (
+    MANIFEST_NAME,
+    Manifest,
+    check_leaderboard_directory,
+    check_shard_directory,
+    leaderboard_directory,
+    shard_directory,
+)
 from plaudit.storage.errors import Corrupt, StorageError, WrongDirectory
 from plaudit.storage.records import Events, Record, decode_body
 from plaudit.storage.segment import Segment
@@ -56,13 +64,19 @@ async def guard(check: str, directory: Path, path: Path, work: Awaitable[str]) -
 async def check_files(
     directory: Path, manifest: Manifest, notes: Sequence[BackupNote], trust: Sequence[Trust]
 ) -> AsyncIterator[Finding]:
-    """All checks of files. `notes` say how far each shard has to go at least; `trust` is that in its -wal files."""
+    """All checks of files. `notes` say how far each shard has to go at least.
+
+    `trust` is that in the -wal files of each of `all_directories`.
+    """
     path = directory / CATALOG_NAME
     yield await guard("database", directory, path, check_integrity(path, "synced"))
     yield await guard("catalog", directory, path, check_catalog(directory))
     for shard in range(manifest.shards):
         least = [entry for note in notes for entry in note.shards if entry.shard == shard]
         async for finding in _check_shard(directory, manifest, shard, least, trust[shard]):
+            yield finding
+    for index, boards_trust in enumerate(trust[manifest.shards :]):
+        async for finding in _check_leaderboards(directory, manifest, index, boards_trust):
             yield finding
 
 
@@ -86,6 +100,15 @@ async def _check_shard(
     yield await guard("log", directory, home, check_whole(home, head, records, least))
 
 
+async def _check_leaderboards(directory: Path, manifest: Manifest, index: int, trust: Trust) -> AsyncIterator[Finding]:
+    home = leaderboard_directory(directory, index)
+    path = home / MANIFEST_NAME
+    yield await guard("manifest", directory, path, check_leaderboard_manifest(home, manifest, index))
+    boards = home / BOARDS_NAME
+    if boards.exists():  # or else the shard has never been opened, or that has been found above
+        yield await guard("database", directory, boards, check_integrity(boards, trust))
+
+
 async def check_manifest(home: Path, manifest: Manifest, shard: int) -> str:
     """The shard is the one that it should be, and has its state if it ever had one."""
     found = check_shard_directory(home, manifest.id, shard)
@@ -94,6 +117,18 @@ async def check_manifest(home: Path, manifest: Manifest, shard: int) -> str:
     if found.has_state and not (home / STATE_NAME).exists():
         raise WrongDirectory(f"{home / STATE_NAME}: missing")
     return f"shard {shard} of {manifest.shards}"
+
+
+async def check_leaderboard_manifest(home: Path, manifest: Manifest, index: int) -> str:
+    """The leaderboard shard is the one that it should be, and has its boards if it ever had any."""
+    found = check_leaderboard_directory(home, manifest.id, index)
+    if found.leaderboards != manifest.leaderboards:
+        raise WrongDirectory(
+            f"{home / MANIFEST_NAME}: of {found.leaderboards} leaderboard shards, and there are {manifest.leaderboards}"
+        )
+    if found.has_state and not (home / BOARDS_NAME).exists():
+        raise WrongDirectory(f"{home / BOARDS_NAME}: missing")
+    return f"leaderboard shard {index} of {manifest.leaderboards}"
 
 
 async def check_integrity(path: Path, trust: Trust) -> str:

@@ -1,6 +1,7 @@
 """Examining a data directory, served or not, on a private copy: nothing in it is touched.
 
-First the files (`checks`), then a recovery of each shard, which replays its log and compares what comes out.
+First the files (`checks`), then a recovery of each shard of users, which replays its log and compares what comes out,
+and then all rows of each leaderboard shard.
 """
 
 import contextlib
@@ -20,8 +21,11 @@ from plaudit.maintenance.holding import Held, holding, never_served
 from plaudit.maintenance.target import making
 from plaudit.storage.audit import Audit, Problem
 from plaudit.storage.backup import NOTE_NAME, BackupNote, read_note
+from plaudit.storage.board_audit import BoardAudit
+from plaudit.storage.board_store import FILE_NAME as BOARDS_NAME
+from plaudit.storage.board_store import BoardStore
 from plaudit.storage.catalog_store import CatalogStore
-from plaudit.storage.directory import read_manifest, shard_directory
+from plaudit.storage.directory import leaderboard_directory, read_manifest, shard_directory
 from plaudit.storage.errors import Corrupt, InUse, StorageError, Unusable
 from plaudit.storage.state import FILE_NAME as STATE_NAME
 from plaudit.storage.state import StateStore
@@ -91,6 +95,9 @@ async def _examine(copy: Copy) -> AsyncIterator[Finding]:
             yield await guard("state", directory, home / STATE_NAME, _audit(home, problems))
             for problem in problems:
                 yield Finding("state", str(home.relative_to(directory)), f"{problem.place}: {problem.problem}")
+    for index in range(manifest.leaderboards):
+        async for finding in _audit_boards(directory, leaderboard_directory(directory, index)):
+            yield finding
 
 
 async def _read_note(directory: Path, found: list[BackupNote]) -> str:
@@ -127,6 +134,31 @@ async def _audit(home: Path, found: list[Problem]) -> str:
     finally:
         await store.close()
     return f"{audit.users} users, {audit.events} events"
+
+
+async def _audit_boards(directory: Path, home: Path) -> AsyncIterator[Finding]:
+    """Check what a leaderboard shard has written down; nothing if it has never been opened."""
+    path = home / BOARDS_NAME
+    if not path.exists():
+        return
+    problems: list[Problem] = []
+    yield await guard("boards", directory, path, _read_boards(home, problems))
+    for problem in problems:
+        yield Finding("boards", str(home.relative_to(directory)), f"{problem.place}: {problem.problem}")
+
+
+async def _read_boards(home: Path, found: list[Problem]) -> str:
+    """Check the boards of a leaderboard shard; of their problems, up to PROBLEMS_MAX go into `found`."""
+    store = await BoardStore.open(home, "unknown", must_exist=True)  # its -wal has been looked through before
+    try:
+        audit = BoardAudit(store)
+        async for problem in audit.run():
+            found.append(problem)
+            if len(found) == PROBLEMS_MAX:
+                raise Corrupt(f"{store.path}: {PROBLEMS_MAX} problems, and the rest was not looked at")
+    finally:
+        await store.close()
+    return f"{audit.snapshots} days, {audit.finals} final rankings"
 
 
 async def recover(home: Path, data_id: str, shard: int, catalog: Catalog) -> str:

@@ -9,7 +9,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from plaudit.storage.backup import BackupNote
-from plaudit.storage.directory import Manifest, check_shard_directory, read_manifest, shard_directory
+from plaudit.storage.directory import (
+    Manifest,
+    all_directories,
+    check_shard_directory,
+    read_manifest,
+    shard_directory,
+)
 from plaudit.storage.errors import InUse, StorageError, Unusable
 from plaudit.storage.files import LOCK_NAME, DirectoryLock
 from plaudit.storage.wal import Trust
@@ -24,22 +30,25 @@ class Held(Struct, frozen=True):
 
     manifest: Manifest
     same_boot: tuple[bool, ...]
-    """See `DirectoryLock`."""
+    """See `DirectoryLock`; of each shard of `all_directories`, in their order."""
     is_copy: tuple[bool, ...]
     """No server has ever opened the shard here."""
 
     def trust(self, directory: Path, note: BackupNote | None) -> list[Trust]:
         """What is known of how each shard's -wal files were written, which are now in `directory`.
 
-        `note` is of the backup, if this is one: files that a running server copied have all that was written.
+        In the order of `all_directories`. `note` is of the backup, if this is one: files that a running server copied
+        have all that was written.
         """
         live = {entry.shard for entry in note.shards if entry.last is not None} if note is not None else set()
-        return [
+        users: list[Trust] = [
             "written"
             if self.same_boot[shard] or (self.is_copy[shard] and shard in live)
             else _trust_manifest(directory, self.manifest, shard)
             for shard in range(self.manifest.shards)
         ]
+        boards: list[Trust] = ["written" if same else "synced" for same in self.same_boot[self.manifest.shards :]]
+        return users + boards
 
 
 def _trust_manifest(directory: Path, manifest: Manifest, shard: int) -> Trust:
@@ -52,7 +61,8 @@ def _trust_manifest(directory: Path, manifest: Manifest, shard: int) -> Trust:
 
 def never_served(manifest: Manifest) -> Held:
     """What is known of a copy that no server has opened; it needs no lock."""
-    return Held(manifest, (False,) * manifest.shards, (True,) * manifest.shards)
+    shards = manifest.shards + manifest.leaderboards
+    return Held(manifest, (False,) * shards, (True,) * shards)
 
 
 @contextlib.asynccontextmanager
@@ -62,8 +72,7 @@ async def holding(data: Path) -> AsyncIterator[Held]:
     same_boot, is_copy = [], []
     with contextlib.ExitStack() as stack:
         _lock(data, stack)
-        for shard in range(manifest.shards):
-            directory = shard_directory(data, shard)
+        for directory in all_directories(data, manifest):
             is_copy.append(not (directory / LOCK_NAME).exists())
             same_boot.append(directory.is_dir() and await _lock_patiently(directory, stack))
         yield Held(manifest, tuple(same_boot), tuple(is_copy))

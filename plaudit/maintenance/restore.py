@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from plaudit.control import Report
-from plaudit.maintenance.backup import copy_shards, copy_stopped_shard
+from plaudit.maintenance.backup import copy_shards, stopped_shards
 from plaudit.maintenance.checks import check_files
 from plaudit.maintenance.holding import Held, holding, never_served
 from plaudit.maintenance.target import making
-from plaudit.storage.backup import NOTE_NAME, BackedUp, BackupNote, copy_databases, finish_copy, read_note
+from plaudit.storage.backup import NOTE_NAME, BackupNote, copy_databases, finish_copy, read_note
 from plaudit.storage.catalog_store import FILE_NAME as CATALOG_NAME
-from plaudit.storage.directory import Manifest, check_shard_directory, read_manifest, shard_directory
+from plaudit.storage.directory import Manifest, check_directories, read_manifest
 from plaudit.storage.errors import Corrupt, WrongDirectory
 from plaudit.storage.files import LOCK_NAME
 
@@ -20,7 +20,7 @@ async def restore(backup: Path, data: Path, report: Report, *, verify: bool) -> 
     """Copy a backup to `data`, which is missing or empty, and check the copy's files. Raises StorageError."""
     manifest, note = check_backup(backup)
     async with _left_alone(backup, manifest) as held, making(data):
-        await copy_shards(backup, manifest, data, report, lambda n, target: _copy_shard(backup, n, target))
+        await copy_shards(backup, manifest, data, report, stopped_shards(backup, manifest))
         await copy_databases([backup / CATALOG_NAME], data)
         if verify:
             async for finding in check_files(data, manifest, [note], held.trust(backup, note)):
@@ -36,16 +36,10 @@ def check_backup(backup: Path) -> tuple[Manifest, BackupNote]:
     if note is None:
         raise WrongDirectory(f"{backup / NOTE_NAME}: missing; not a backup, or not a whole one")
     manifest = read_manifest(backup)
-    for shard in range(manifest.shards):
-        check_shard_directory(shard_directory(backup, shard), manifest.id, shard)
+    check_directories(backup, manifest)
     if not (backup / CATALOG_NAME).exists():
         raise WrongDirectory(f"{backup / CATALOG_NAME}: missing; the backup is not whole")
     return manifest, note
-
-
-async def _copy_shard(backup: Path, shard: int, target: Path) -> BackedUp:
-    await copy_stopped_shard(shard_directory(backup, shard), target)
-    return BackedUp(shard)
 
 
 @contextlib.asynccontextmanager

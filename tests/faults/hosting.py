@@ -85,7 +85,7 @@ class Supervisor:
                     self.refused()
                     continue
                 shard = self._host._shard
-                if shard is not None and self._openings < OPENINGS_MAX:
+                if isinstance(shard, UserShard) and self._openings < OPENINGS_MAX:
                     return shard
         raise GaveUp(reason or "it opens and fails")
 

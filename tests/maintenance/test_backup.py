@@ -12,7 +12,12 @@ from plaudit.maintenance import holding as holding_module
 from plaudit.maintenance.backup import back_up_stopped
 from plaudit.maintenance.holding import holding
 from plaudit.storage.backup import BackedUp, read_note
-from plaudit.storage.directory import open_directory, read_manifest, shard_directory
+from plaudit.storage.directory import (
+    all_directories,
+    leaderboard_directory,
+    open_directory,
+    read_manifest,
+)
 from plaudit.storage.errors import InUse, Unusable, WrongDirectory
 from tests.maintenance.conftest import USERS, Backups
 from tests.maintenance.operating import contents, plaudit, send, served_totals, start
@@ -90,9 +95,10 @@ async def test_progress_ends_with_every_byte(backups: Backups, tmp_path: Path) -
     reported: list[Progress] = []
     await back_up_stopped(backups.backup, tmp_path / "copy", reported.append)
     last = {progress.shard: progress for progress in reported}
-    assert sorted(last) == [0, 1]
-    for shard, progress in last.items():
-        copied = [path for path in shard_directory(tmp_path / "copy", shard).iterdir() if path.name != "manifest.json"]
+    directories = all_directories(tmp_path / "copy", read_manifest(backups.backup))
+    assert sorted(last) == list(range(len(directories))) == [0, 1, 2]
+    for position, progress in last.items():
+        copied = [path for path in directories[position].iterdir() if path.name != "manifest.json"]
         assert progress.bytes == progress.total == sum(path.stat().st_size for path in copied)
 
 
@@ -120,13 +126,73 @@ async def test_a_shard_that_is_lost_fails_the_backup_and_nothing_is_left(tmp_pat
     data = tmp_path / "data"
     data.mkdir()
     open_directory(data, 1, "some-id", 1)
-    with pytest.raises(Unusable, match="shard 0 was lost while it was copied"):
+    with pytest.raises(Unusable, match=f"{data}/shards/000 was lost while it was copied"):
         await module.back_up_running(data, [LostHost()], None, tmp_path / "backup", lambda _: None)  # type: ignore[list-item, arg-type]
     assert not (tmp_path / "backup").exists()
 
 
-async def test_a_source_that_lacks_a_shard_is_refused(backups: Backups, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lacking", ["shards/001", "leaderboards/000"])
+async def test_a_source_that_lacks_a_shard_is_refused(backups: Backups, tmp_path: Path, lacking: str) -> None:
     data = copy(backups.backup, tmp_path / "data")
-    (shard_directory(data, 1) / "manifest.json").unlink()
-    with pytest.raises(WrongDirectory, match="shards/001/manifest\\.json: missing"):
+    (data / lacking / "manifest.json").unlink()
+    with pytest.raises(WrongDirectory, match=f"{lacking}/manifest\\.json: missing"):
         await back_up_stopped(data, tmp_path / "copy", lambda _: None)
+
+
+class CopiedHost:
+    """A shard that notes when it was copied (`ShardHost`)."""
+
+    def __init__(self, name: str, journal: list[str]) -> None:
+        self._name = name
+        self._journal = journal
+
+    async def backup(self, target: str) -> BackedUp:
+        Path(target).mkdir()
+        self._journal.append(self._name)
+        return BackedUp(0, 1, 2)
+
+
+async def test_leaderboards_are_copied_after_the_users_and_before_the_catalog(tmp_path: Path) -> None:
+    data, journal = tmp_path / "data", list[str]()
+    data.mkdir()
+    open_directory(data, 2, "some-id", 1, 2)
+    names = ("users 0", "users 1", "boards 0", "boards 1")
+
+    class CopiedCatalog:
+        async def backup(self, target: Path) -> None:
+            journal.append("catalog")
+
+    hosts = [CopiedHost(name, journal) for name in names]
+    note = await module.back_up_running(data, hosts, CopiedCatalog(), tmp_path / "backup", lambda _: None)  # type: ignore[arg-type]
+    assert journal == [*names, "catalog"]
+    assert note.shards == (BackedUp(0, 1, 2),) * 2, "those of users"
+    assert read_manifest(tmp_path / "backup").leaderboards == 2
+
+
+def test_leaderboards_are_in_the_backups_of_running_and_of_stopped_servers(backups: Backups, tmp_path: Path) -> None:
+    assert plaudit("backup", backups.data, tmp_path / "stopped").returncode == 0
+    for directory in (backups.backup, tmp_path / "stopped"):
+        names = {path.name for path in leaderboard_directory(directory, 0).iterdir()}
+        assert names >= {"manifest.json", "boards.sqlite"}
+
+
+def made_before_leaderboards(directory: Path) -> Path:
+    """Make a data directory one that an older version has left."""
+    shutil.rmtree(directory / "leaderboards")
+    manifest = json.loads((directory / "manifest.json").read_bytes())
+    del manifest["leaderboards"]
+    (directory / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    return directory
+
+
+def test_a_backup_from_before_leaderboards_is_examined_and_restored_and_gets_them_when_it_is_served(
+    backups: Backups, tmp_path: Path
+) -> None:
+    backup = made_before_leaderboards(copy(backups.backup, tmp_path / "backup"))
+    assert plaudit("doctor", backup).returncode == 0
+    restored = plaudit("restore", backup, tmp_path / "data")
+    assert restored.returncode == 0, restored.stderr
+    assert not (tmp_path / "data" / "leaderboards").exists()
+    assert served_totals(tmp_path / "data", range(USERS)) == [2] * USERS
+    assert read_manifest(tmp_path / "data").leaderboards == 1
+    assert (leaderboard_directory(tmp_path / "data", 0) / "boards.sqlite").exists()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from plaudit.storage.board_pages import Place as BoardPlace
+from plaudit.storage.board_store import BoardStore
 from plaudit.storage.segment import Segment
 from tests.maintenance.conftest import Backups
 from tests.maintenance.operating import contents, plaudit
@@ -78,6 +80,28 @@ def test_a_missing_state_is_found(backups: Backups, tmp_path: Path) -> None:
     for path in (directory / "shards" / "000").glob("state.sqlite*"):
         path.unlink()
     assert any(f"{directory}/shards/000/state.sqlite: missing" in line for line in problems(directory))
+
+
+def test_missing_and_damaged_boards_are_found(backups: Backups, tmp_path: Path) -> None:
+    directory = copy(backups, tmp_path)
+    boards = directory / "leaderboards" / "000" / "boards.sqlite"
+    boards.write_bytes(b"Dear Sam" * 4096)
+    assert all(str(boards) in line for line in problems(directory))
+    boards.unlink()
+    assert [f"{boards}: missing" in line for line in problems(directory)] == [True]
+    (boards.parent / "manifest.json").unlink()
+    assert any("leaderboards/000/manifest.json: missing" in line for line in problems(directory))
+
+
+async def test_boards_that_contradict_themselves_are_found(backups: Backups, tmp_path: Path) -> None:
+    directory = copy(backups, tmp_path)
+    home = directory / "leaderboards" / "000"
+    store = await BoardStore.open(home)
+    await store.save_final(1, 739_000, 739_006, [((), [BoardPlace(1, "ada", None, 5)])])
+    await store.close()
+    assert "0 days, 1 final rankings" in plaudit("doctor", directory).stdout
+    edit(home / "boards.sqlite", "DELETE FROM final_seats")
+    assert any("final 1,739000" in line for line in problems(directory))
 
 
 def test_a_catalog_that_is_no_database_is_found(backups: Backups, tmp_path: Path) -> None:

@@ -25,7 +25,13 @@ def test_a_directory_with_something_in_it_is_refused(backups: Backups, tmp_path:
     assert contents(tmp_path) == {"letter.txt": b"Dear Sam"}
 
 
-@pytest.mark.parametrize("name", ["backup.json", "manifest.json", "catalog.sqlite", "shards/001/manifest.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("backup.json", "manifest.json", "catalog.sqlite"),
+        *("shards/001/manifest.json", "leaderboards/000/manifest.json"),
+    ],
+)
 def test_a_backup_that_is_not_whole_is_refused(backups: Backups, tmp_path: Path, name: str) -> None:
     backup = shutil.copytree(backups.backup, tmp_path / "backup")
     (backup / name).unlink()
