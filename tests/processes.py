@@ -73,8 +73,12 @@ class ServerProcess:
         return self._errors.read_text("utf-8")
 
     def shard_processes(self) -> list[psutil.Process]:
-        """The processes of the shards, as the process list names them."""
+        """The processes of the shards of users, as the process list names them."""
         return running(self.descendants(), "UserShard")
+
+    def leaderboard_processes(self) -> list[psutil.Process]:
+        """Those of the leaderboard shards."""
+        return running(self.descendants(), "LeaderboardShard")
 
     def descendants(self) -> list[psutil.Process]:
         """Everything that this server has started."""
