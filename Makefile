@@ -12,7 +12,7 @@ serve: $(STAMP)
 	$(BIN)/plaudit serve --data $(DATA) --catalog examples/study.toml
 
 test: $(STAMP)
-	$(BIN)/pytest -m "not soak and not bench"
+	$(BIN)/pytest -n auto --dist loadfile -m "not soak and not bench"
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
