@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.checkpoint import Plaudit, make_snapshot
+from benchmarks.checkpoint import Plaudit, make_events, make_snapshot
 from benchmarks.client import measure_at_rate, measure_idle
 from benchmarks.machine import describe_machine
 from benchmarks.servers import PLAUDIT_ENVIRONMENT, free_port, plaudit_command, serve
@@ -37,6 +37,7 @@ from plaudit.engine.snapshot import decode_user, encode_user
 from plaudit.engine.user import Standing, User
 from plaudit.storage.directory import open_directory, shard_directory
 from plaudit.storage.files import DirectoryLock
+from plaudit.storage.state import StateStore
 
 BOARD = "everybody"
 CATALOG = f"""
@@ -54,6 +55,7 @@ metric = "{METRIC}"
 ACTIVE_USERS = 50_000
 """Whose events come; the others are on the board all the same."""
 READS = 200
+FILL_USERS = 50_000
 OPEN_TIMEOUT_S = 600.0
 POLL_S = 0.05
 
@@ -67,6 +69,12 @@ class Members(Plaudit):
         self._choices = random.Random(1)
         self._run = utc_day(system_clock())
         self._at_ms = system_clock()
+
+    async def fill(self, users: int, snapshot: bytes) -> None:
+        self._store = await StateStore.open(self._directory)
+        for start in range(0, users, FILL_USERS):
+            events = make_events(range(start, min(start + FILL_USERS, users)))
+            await self._save(events, snapshot, is_new=True)
 
     def snapshot_of(self, user: int, snapshot: bytes) -> bytes:
         value = int(20 * self._choices.paretovariate(1.2)) * UNIT

@@ -85,7 +85,7 @@ class BoardAnswers:
         else:
             run = self._runs.find(key)
             rank, value = run.ranking.place(seat) if run else (None, None)
-            known = await self._store.load_history(*key, seat, today - 1, days)
+            known = await self._store.load_history(*key, seat, today - 1, days + 1)
             is_live = self._is_live(key)
             if is_live:
                 known.append(HistoryDay(today, rank, value))

@@ -41,6 +41,8 @@ class BoardKeeper:
         """Held from when an order is copied until it is written."""
         self._grace_ms = 0
         self._pruned_day = 0
+        self._kept_day: int | None = None
+        """The last day of which every run that there was has a snapshot; None if that has still to be looked up."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self, *, stands_still: bool) -> None:
@@ -104,10 +106,13 @@ class BoardKeeper:
 
     async def _keep(self) -> None:
         """Do what is due now, as far as it can be done."""
+        today = utc_day(self._stamp.now_ms())
         for run in self._runs.runs():
             if self._is_in(run):
                 await self._bring_up(run)
-        today = utc_day(self._stamp.now_ms())
+        if self._runs.sources.are_in and await self._load_kept_day() < today - 1:
+            await self._store.save_kept_day(today - 1)
+            self._kept_day = today - 1
         if self._pruned_day < today:
             await self._store.prune(today - HISTORY_DAYS)
             self._pruned_day = today
@@ -150,11 +155,16 @@ class BoardKeeper:
         counting_day = today if board is None else utc_day(board.counting_ms)
         if taken is not None:
             return max(taken + 1, counting_day, oldest)
-        first = max(utc_day(begin_ms(run.key[1])), counting_day, oldest)
+        first = max(utc_day(begin_ms(run.key[1])), counting_day, oldest, await self._load_kept_day() + 1)
         if first >= today:
             return first
         earliest_ms = await asyncio.to_thread(_find_earliest, _orders(run.ranking))
         return today if earliest_ms is None else max(first, utc_day(earliest_ms))
+
+    async def _load_kept_day(self) -> int:
+        if self._kept_day is None:
+            self._kept_day = await self._store.load_kept_day()
+        return self._kept_day
 
     async def _take_snapshot(self, run: LiveRun, day: int) -> None:
         orders = _orders(run.ranking)

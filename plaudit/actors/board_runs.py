@@ -49,6 +49,7 @@ class BoardRuns:
         """Those that are nowhere to be seen."""
         self._runs: dict[RunKey, LiveRun] = {}
         self._finals: set[RunKey] = set()
+        self._known: set[RunKey] = set()
         self.changed = asyncio.Event()
         """Set, and replaced by another, when a run has come, gone, or may have opened; or when the time has moved."""
         self.sources = Sources(user_shards, again_s, self.notify)
@@ -57,7 +58,8 @@ class BoardRuns:
         """Begin with the runs that are final, and those of which snapshots are known: there may be nobody in them."""
         self._finals = set(finals)
         self.adopt(catalog)
-        for key in known:
+        self._known = set(known)
+        for key in self._known:
             self._begin(key)
 
     def adopt(self, catalog: Catalog) -> None:
@@ -70,10 +72,14 @@ class BoardRuns:
             board = boards.get(run.key[0])
             found = None if board is None else run_on(board, run.key[1])
             if board is None or board.number in anew or found is None or found.first_day != run.key[1]:
+                self._known.add(run.key)
                 del self._runs[run.key]
             else:
                 run.ranking.maximum, run.last_day = board.max_participants, found.last_day
         self.sources.adopt(boards, anew, catalog.version)
+        for key in sorted(self._known):
+            if key[0] in anew and key not in self._runs:
+                self._begin(key)
         self.notify()
 
     def greet(self, shard: int, covers_from: int, way: Way) -> None:

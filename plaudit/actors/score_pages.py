@@ -1,6 +1,7 @@
 """All committed scores of a shard's users, for a leaderboard shard that begins with nothing."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -12,7 +13,7 @@ from plaudit.actors.residents import Residents
 from plaudit.engine.catching_up import boards_to_fill
 from plaudit.engine.commands import UserKey
 from plaudit.engine.compiled import CompiledCatalog
-from plaudit.engine.snapshot import decode_user
+from plaudit.engine.snapshot import decode_user, glimpse_at_standings
 from plaudit.engine.standings import all_scores
 from plaudit.engine.user import User
 from plaudit.storage.errors import Corrupt
@@ -65,7 +66,7 @@ class ScorePages:
                     applied = max(applied, unsaved.applied)
                     found.add(unsaved.key, id_, unsaved.user, unsaved.applied)
                 elif id_ not in deleted and not isinstance(stored, Corrupt):
-                    user = _decode(stored.snapshot)
+                    user = _decode(stored.snapshot, self._compiled().boards.filling)
                     if user is not None:
                         found.add(stored.key, id_, user, stored.applied)
             await self._committer.wait(applied)
@@ -106,8 +107,12 @@ class _Found:
         return board_shard_of(board, run, self._leaderboards)
 
 
-def _decode(snapshot: bytes) -> User | None:
-    try:
+def _decode(snapshot: bytes, filling: int) -> User | None:
+    """A user with all that is needed here; None for one who cannot be read."""
+    with contextlib.suppress(*UNDECODABLE):
+        user = glimpse_at_standings(snapshot)
+        if user.filled >= filling:
+            return user
+    with contextlib.suppress(*UNDECODABLE):
         return decode_user(snapshot)
-    except UNDECODABLE:
-        return None
+    return None

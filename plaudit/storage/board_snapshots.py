@@ -233,3 +233,14 @@ def _snapshot_name(run: RunKey, day: int) -> str:
 
 def _history_day(day: int, standing: Standing | None) -> HistoryDay:
     return HistoryDay(day, standing.rank, standing.value) if standing else HistoryDay(day, None, None)
+
+
+def load_kept_day(connection: sqlite3.Connection) -> int:
+    """The last day of which every run that there was has a snapshot; 0 if there is none."""
+    (day,) = connection.execute("SELECT kept_day FROM meta").fetchone()
+    return int(day)
+
+
+def save_kept_day(connection: sqlite3.Connection, day: int) -> None:
+    """Set it, within the caller's transaction."""
+    connection.execute("UPDATE meta SET kept_day = ?", (day,))

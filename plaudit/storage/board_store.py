@@ -32,10 +32,10 @@ PAGES_PER_WRITE = 64
 
 _SCHEMA = f"""
 BEGIN;
-CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL);
+CREATE TABLE meta (id INTEGER PRIMARY KEY CHECK (id = 0), schema INTEGER NOT NULL, kept_day INTEGER NOT NULL);
 {board_snapshots.SCHEMA}
 {board_finals.SCHEMA}
-INSERT INTO meta VALUES (0, {SCHEMA_VERSION});
+INSERT INTO meta VALUES (0, {SCHEMA_VERSION}, 0);
 COMMIT;
 """
 
@@ -98,6 +98,15 @@ class BoardStore:
         """
         key = (board, run)
         return await self.query(board_snapshots.load_history, key, seat, through_day, limit, str(self.path))
+
+    async def load_kept_day(self) -> int:
+        """The last day of which every run that there was has a snapshot; 0 if there is none."""
+        return await self.query(board_snapshots.load_kept_day)
+
+    async def save_kept_day(self, day: int) -> None:
+        """Every run that there was has a snapshot of this day."""
+        async with self._changing:
+            await self._write(board_snapshots.save_kept_day, day)
 
     async def prune(self, before_day: int) -> None:
         """Remove the snapshots of all days before one: none is seen any more at once, then a little at a time."""

@@ -5,7 +5,7 @@ It knows nothing of how Plaudit does it. Days are dates, values are decimals, an
 
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import floor
@@ -140,11 +140,17 @@ class Line:
     person: Person
     name: str | None
     rank: int
-    value: int
+    amount: Decimal
+    since: datetime
 
-    def shown(self, rank: int | None = None) -> dict[str, Any]:
+    @property
+    def value(self) -> int:
+        """As it is shown."""
+        return floor(self.amount)
+
+    def shown(self) -> dict[str, Any]:
         """As the API says it."""
-        return {"userId": self.person.id, "userName": self.name, "rank": rank or self.rank, "value": self.value}
+        return {"userId": self.person.id, "userName": self.name, "rank": self.rank, "value": self.value}
 
 
 class Oracle:
@@ -155,10 +161,7 @@ class Oracle:
         self.now = now
         self.people: dict[str, Person] = {}
         self.finals: dict[tuple[str, date], dict[Group, list[Line]]] = {}
-        self.missed: set[tuple[str, date]] = set()
-        """Runs that ended while their board was not active."""
-        self.unclear: set[tuple[str, date]] = set()
-        """Runs whose histories may lack days on which nobody was on the board."""
+        """How runs ended: those that did while their board was not active have no places."""
         self._days: dict[tuple[str, date], dict[date, dict[Person, Place]]] = {}
         """How runs stood at the end of each date in UTC."""
         for board in self.boards.values():
@@ -236,11 +239,6 @@ class Oracle:
         board.is_active = is_active
         if is_active:
             self._activate(board)
-            self.unclear |= {(board.key, run[0]) for board, run in self._live_runs() if board.key == key}
-
-    def lose(self) -> None:
-        """Leaderboards begin anew: a run that everybody has left is not known any more, until somebody is on it."""
-        self.unclear |= {(board.key, run[0]) for board, run in self._live_runs() if not self.standings(board, run[0])}
 
     # What is asked
 
@@ -281,10 +279,8 @@ class Oracle:
             groups = [lines for group, lines in final.items() if _matches(board, group, attributes)]
             if len(groups) == 1:
                 return groups[0]
-            merged = sorted((line for lines in groups for line in lines), key=lambda line: (-line.value, line.rank))
-            return [
-                Line(line.person, line.name, rank, line.value) for rank, line in enumerate(merged[: board.maximum], 1)
-            ]
+            merged = sorted((line for lines in groups for line in lines), key=lambda line: (-line.amount, line.since))
+            return [replace(line, rank=rank) for rank, line in enumerate(merged[: board.maximum], 1)]
         found = [
             each
             for group, standings in self.standings(board, first).items()
@@ -292,17 +288,7 @@ class Oracle:
             for each in standings
         ]
         found.sort(key=lambda each: (-each[1], each[2]))
-        return [
-            Line(person, person.name, rank, floor(value))
-            for rank, (person, value, _) in enumerate(found[: board.maximum], 1)
-        ]
-
-    def is_clear(self, board: Board, first: date, attributes: dict[str, str]) -> bool:
-        """False for groups merged at an end of which two have the same at the same rank: no rule says who is ahead."""
-        final = self.finals.get((board.key, first), {})
-        groups = [lines for group, lines in final.items() if _matches(board, group, attributes)]
-        keys = [(line.value, line.rank) for lines in groups for line in lines]
-        return len(keys) == len(set(keys))
+        return _ranked(board, found)
 
     def history(self, board: Board, run: Run, person: Person, days: int) -> list[dict[str, Any]]:
         """How a user stood on the last days, and stands today; without those before they were on the board."""
@@ -374,7 +360,7 @@ class Oracle:
     def _live_runs(self) -> Iterator[tuple[Board, Run]]:
         for board in self.boards.values():
             for run in board.runs_through(self.today + DAY):
-                if (board.key, run[0]) not in self.finals and (board.key, run[0]) not in self.missed:
+                if (board.key, run[0]) not in self.finals:
                     yield board, run
 
     def _ends(self) -> Iterator[datetime]:
@@ -384,16 +370,8 @@ class Oracle:
         for board, run in list(self._live_runs()):
             if run[1] is None or self._end(run[1]) != now:
                 continue
-            if not board.is_active:
-                self.missed.add((board.key, run[0]))
-                continue
-            self.finals[board.key, run[0]] = {
-                group: [
-                    Line(person, person.name, rank, floor(value))
-                    for rank, (person, value, _) in enumerate(found[: board.maximum], 1)
-                ]
-                for group, found in self.standings(board, run[0]).items()
-            }
+            groups = self.standings(board, run[0]) if board.is_active else {}
+            self.finals[board.key, run[0]] = {group: _ranked(board, found) for group, found in groups.items()}
 
     def _take_snapshots(self, day: date) -> None:
         for board, run in self._live_runs():
@@ -425,6 +403,13 @@ def ends_at(run: Run) -> str | None:
 
 def _matches(board: Board, group: Group, attributes: dict[str, str]) -> bool:
     return all(attributes.get(key, own) == own for key, own in zip(board.breakdown, group, strict=True))
+
+
+def _ranked(board: Board, found: list[tuple[Person, Decimal, datetime]]) -> list[Line]:
+    return [
+        Line(person, person.name, rank, amount, since)
+        for rank, (person, amount, since) in enumerate(found[: board.maximum], 1)
+    ]
 
 
 def _counts_at(board: Board, hour: int) -> bool:
