@@ -18,11 +18,12 @@ from plaudit.engine.standings import all_scores
 from plaudit.engine.user import User
 from plaudit.storage.errors import Corrupt
 from plaudit.storage.seal import UNDECODABLE
+from plaudit.storage.snapshots import StoredUser
 from plaudit.storage.state import StateStore
 
-PAGE_USERS = 128
+PAGE_USERS = 256
 PAUSE_RATIO = 1.0
-"""How long each page is followed by a pause, in times of what it took."""
+"""How long each page is followed by a pause, in times of what it took to go through it."""
 
 
 class ScorePages:
@@ -52,33 +53,44 @@ class ScorePages:
         """
         is_behind = self._compiled().catalog.version < want.catalog
         last, seen = 0, set[int]()
-        while True:
-            started = time.monotonic()
-            page = await self._state.scan_users(last, PAGE_USERS)
-            if not page:
-                break
-            found, applied = _Found(self._compiled(), self._leaderboards, leaderboard, want), 0
-            deleted = self._residents.deleted_ids()
-            for id_, stored in page:
-                unsaved = self._residents.find_unsaved(id_)
-                if unsaved is not None:
-                    seen.add(id_)
-                    applied = max(applied, unsaved.applied)
-                    found.add(unsaved.key, id_, unsaved.user, unsaved.applied)
-                elif id_ not in deleted and not isinstance(stored, Corrupt):
-                    user = _decode(stored.snapshot, self._compiled().boards.filling)
-                    if user is not None:
-                        found.add(stored.key, id_, user, stored.applied)
-            await self._committer.wait(applied)
-            yield tuple(found.scores), found.is_complete and not is_behind
-            last = page[-1][0]
-            await asyncio.sleep(PAUSE_RATIO * (time.monotonic() - started))
+        reading = self._read(0)
+        try:
+            while page := await reading:
+                started = time.monotonic()
+                reading = self._read(page[-1][0])  # while this one is gone through
+                found = _Found(self._compiled(), self._leaderboards, leaderboard, want)
+                applied = self._go_through(page, found, seen)
+                took_s = time.monotonic() - started
+                await self._committer.wait(applied)
+                yield tuple(found.scores), found.is_complete and not is_behind
+                last = page[-1][0]
+                await asyncio.sleep(PAUSE_RATIO * took_s)
+        finally:
+            reading.cancel()
         found, applied = _Found(self._compiled(), self._leaderboards, leaderboard, want), 0
         for resident in self._residents.unsaved_beyond(last, seen):
             applied = max(applied, resident.applied)
             found.add(resident.key, resident.id, resident.user, resident.applied)
         await self._committer.wait(applied)
         yield tuple(found.scores), found.is_complete and not is_behind
+
+    def _read(self, after: int) -> "asyncio.Task[list[tuple[int, StoredUser | Corrupt]]]":
+        return asyncio.create_task(self._state.scan_users(after, PAGE_USERS))
+
+    def _go_through(self, page: list[tuple[int, StoredUser | Corrupt]], found: "_Found", seen: set[int]) -> int:
+        """Find what there is to be said of the users of a page; returns the number of the last command in that."""
+        applied, deleted, filling = 0, self._residents.deleted_ids(), self._compiled().boards.filling
+        for id_, stored in page:
+            unsaved = self._residents.find_unsaved(id_)
+            if unsaved is not None:
+                seen.add(id_)
+                applied = max(applied, unsaved.applied)
+                found.add(unsaved.key, id_, unsaved.user, unsaved.applied)
+            elif id_ not in deleted and not isinstance(stored, Corrupt):
+                user = _decode(stored.snapshot, filling)
+                if user is not None:
+                    found.add(stored.key, id_, user, stored.applied)
+        return applied
 
 
 class _Found:
