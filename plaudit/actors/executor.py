@@ -23,6 +23,7 @@ from plaudit.actors.queries import Answering, Queries
 from plaudit.actors.reads import Reads
 from plaudit.actors.replies import DELETED, INTERNAL_ERROR, REFUSED, reject
 from plaudit.actors.residents import UNKNOWN_MS, Resident, Residents, Woken
+from plaudit.actors.turns import Turns
 from plaudit.engine.catalog import Metric
 from plaudit.engine.catching_up import needs_history
 from plaudit.engine.commands import (
@@ -134,6 +135,7 @@ class Executor:
         self._queries = Queries(shard, self._applier, residents, state)
         self._reads = Reads(self._applier, residents, shard)
         self._filling = Filling(residents, state)
+        self._turns = Turns()
         self._answering: set[asyncio.Task[None]] = set()
         self._unverifiable: set[UserKey] = set()
         """Users of whom a logged command has been set aside: what follows it gives another state than it did."""
@@ -321,7 +323,8 @@ class Executor:
 
     def _execute(self, work: Work) -> None:
         batch = work.batch
-        if not self._dedupe.take(work.gateway, batch.number):
+        is_query = all(isinstance(command, Query) for command in batch.commands)
+        if not self._dedupe.take(work.gateway, batch.number) and not is_query:  # queries take their time, out of order
             LOG.warning("batch %d of gateway %d came too late and was ignored", batch.number, work.gateway)
             return
         at_ms, next_user = self._stamp.now_ms(), self._residents.next_user_id
@@ -347,7 +350,8 @@ class Executor:
         if queries:
             respond = partial(self._start_queries, work, replies, queries)
         else:
-            respond = partial(self._respond, work, replies)
+            turn = self._turns.enter(work.gateway)
+            respond = partial(turn.take, partial(self._respond, work, replies))
         if logged.asked:
             ask = partial(self._ask_places, work, replies, logged, self._committer.next_number() - 1)
             self._committer.release(partial(ask, self._applier.renderer.boards, respond))
