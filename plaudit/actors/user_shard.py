@@ -43,6 +43,8 @@ from plaudit.storage.wal import Trust
 
 Durability = Literal["commit", "process"]
 FLUSH_TIMEOUT_S = 10.0
+ADOPT_FLUSH_TIMEOUT_S = 1.0
+"""While events come there may always be something new to say; what was there before has long been taken then."""
 LOCK_RETRY_S = 0.05
 LOCK_WAIT_S = 15.0
 """How long to wait for a predecessor that is still dying: its helpers outlive a killed server by seconds."""
@@ -180,6 +182,8 @@ class UserShard:
             async with self._moving:
                 await self._timers.settle()
                 await self._flush_publisher()
+        else:  # what was published under the older one must not reach a leaderboard that counts anew
+            await self._flush_publisher(ADOPT_FLUSH_TIMEOUT_S)
 
     async def move_clock(self, now_ms: int) -> int | None:
         """Move the time that `open` has set, never back, and let everything happen that is due then.
@@ -323,11 +327,11 @@ class UserShard:
         self._note(is_open=True, synced=is_synced)
         return tail
 
-    async def _flush_publisher(self) -> None:
+    async def _flush_publisher(self, timeout_s: float | None = None) -> None:
         """Let leaderboards know all that is durable; one that does not answer is not waited for."""
         self._publisher.publish((), self._committer.committed)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._publisher.flush(), FLUSH_TIMEOUT_S)
+            await asyncio.wait_for(self._publisher.flush(), FLUSH_TIMEOUT_S if timeout_s is None else timeout_s)
 
     def _note(self, **changes: bool) -> None:
         """Keep in the manifest what its next owner has to know of the files. Two fsyncs, if it is news."""
